@@ -1,0 +1,39 @@
+// What a collective costs beyond its bytes: algorithm by size and placement, latencies, and the share of a link's rate that the
+// library reaches. Bytes and steps come from collectives.hpp; sharing of links is the simulator's.
+#pragma once
+
+#include <span>
+
+#include "hardware_models/cluster_spec.hpp"
+#include "hardware_models/collectives.hpp"
+#include "hardware_models/topology.hpp"
+#include "hardware_models/units.hpp"
+
+namespace fabricast::hw {
+
+class CollectiveModel {
+ public:
+  explicit CollectiveModel(CollectiveSpec spec);
+
+  /// Resolves `automatic`: all-to-all runs flat; ring inside a node and for odd placements, two_level across nodes; send is flat.
+  [[nodiscard]] CollectiveAlgorithm choose(CollectiveKind kind, CollectiveAlgorithm wanted, std::span<const NodeId> node_of) const;
+
+  /// Paid once per call, before the first byte.
+  [[nodiscard]] Seconds base_latency(CollectiveKind kind) const;
+
+  /// Software latency of one dependent step over a route, beside the route's own.
+  [[nodiscard]] Seconds step_latency(bool crosses_nodes) const;
+
+  /// Share of the narrowest link that a large transfer of this kind reaches, 0 < e <= 1. members_in_node: of the sender.
+  [[nodiscard]] double efficiency(CollectiveKind kind, bool crosses_nodes, std::int64_t members_in_node) const;
+
+ private:
+  CollectiveSpec spec_;
+};
+
+/// Least time that physics allows, whatever the algorithm: the largest, over cuts of the topology, of the bytes that must cross the
+/// cut divided by its bandwidth. A cut counts the links of the group's own GPUs (a collective runs on its members), shared switch
+/// links whole. All-reduce without in-network reduction: with N parts every part sends 2(N-1)/N·S on average. gpu_of[i] is member i's GPU.
+[[nodiscard]] Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, CollectiveCounts counts, const Topology& topology);
+
+}  // namespace fabricast::hw

@@ -1,0 +1,66 @@
+// When would it happen? Replays a schedule on a topology with a cost model. Knows no strategy: it sees ops, streams, edges and groups.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <vector>
+
+#include "hardware_models/collective_model.hpp"
+#include "hardware_models/gpu_cost.hpp"
+#include "hardware_models/topology.hpp"
+#include "strategies/ir/instances.hpp"
+#include "strategies/ir/schedule.hpp"
+#include "strategies/ir/trace.hpp"
+
+namespace fabricast::sim {
+
+/// bound: each collective takes its byte floor plus latency. flow: max-min fair fluid flows on real routes.
+enum class Fidelity : std::uint8_t { bound, flow };
+
+struct CostModel {
+  hw::GpuCostModel gpu;
+  hw::CollectiveModel collectives;
+};
+
+struct SimulateOptions {
+  Fidelity fidelity = Fidelity::flow;
+  bool record_link_rates = false;          // fills SimulationResult::link_rates
+};
+
+/// One collective instance as it ran.
+struct InstanceInterval {
+  SimTime start, end;                      // first member's start to last member's end
+  Seconds floor;                           // byte floor
+};
+
+/// The rate of a link from `time` on.
+struct LinkRate {
+  SimTime time;
+  LinkId link;
+  BytesPerSecond rate;                     // payload and protocol together: what the link is busy with
+};
+
+struct SimulationResult {
+  ir::Trace trace;
+  std::vector<InstanceInterval> instances; // by ir::InstanceId
+  std::vector<Bytes> link_bytes;           // payload carried, by LinkId
+  std::vector<LinkRate> link_rates;        // in time order
+  std::uint64_t events = 0;
+};
+
+/// No op can run, yet some have not: what() lists the ranks with the op that each waits on.
+class DeadlockError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// A collective ended before its byte floor: a defect of this program, not of the input.
+class PhysicsError : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+[[nodiscard]] SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology,
+                                        const CostModel& cost, const SimulateOptions& options);
+
+}  // namespace fabricast::sim

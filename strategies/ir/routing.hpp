@@ -1,0 +1,81 @@
+// The routing plan: how many tokens each source sends to each expert, where experts live, and which token goes where. Read by both
+// worlds, so that they see the same skew. Knows no time, no buffers; strategies/routing_builder makes it.
+//
+// A *source* is a rank of a pipeline stage, counted from 0 within the stage in rank order; every stage has the same sources. Each holds
+// its own shard of the tokens. A *chunk* is a slice of that shard when dispatch is pipelined with the experts.
+// An *expert position* is a place in the expert axis (expert index), 0 … expert degree-1.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "hardware_models/units.hpp"
+
+namespace fabricast::ir {
+
+/// Which of the model's MoE layers (counted over all layers, dense ones included), which micro-batch, which chunk of its tokens.
+struct RoutingStep {
+  std::int32_t layer = 0, micro_batch = 0, chunk = 0;
+  friend bool operator==(const RoutingStep&, const RoutingStep&) = default;
+};
+
+/// A copy of an expert that a source may use. Where several are equally near, tokens are dealt over them round-robin.
+struct Replicas {
+  std::vector<std::int32_t> positions;  // sorted expert positions, never empty
+};
+
+struct RoutingShape {
+  std::int32_t layers = 0, micro_batches = 1, chunks = 1, sources = 0, experts = 0, top_k = 0;
+  std::int32_t expert_positions = 1;             // expert degree
+  std::int64_t tokens = 0;                       // per source and micro-batch
+};
+
+class RoutingPlan {
+ public:
+  RoutingPlan() = default;  // a model without experts
+
+  /// Uniform: slot j (token · top_k + choice), counted over micro-batches, sources and tokens, goes to expert j mod experts, so that counts
+  /// of each source and of each expert differ by at most 1.
+  static RoutingPlan uniform(RoutingShape shape, std::uint64_t seed);
+  /// counts[((layer · micro_batches + micro_batch) · sources + source) · chunks + chunk) · experts + expert]; each block must sum to
+  /// tokens of the chunk · top_k (or less, where a capacity drops some) and no count may exceed the tokens of the chunk.
+  static RoutingPlan from_counts(RoutingShape shape, std::uint64_t seed, std::vector<std::uint32_t> counts);
+
+  /// hosts[layer][expert]: all positions that hold a copy. nearest[layer][source][expert] is optional (empty: every source may use every
+  /// copy) and names the copies that the source's tokens are dealt over.
+  void place_experts(std::vector<std::vector<Replicas>> hosts, std::vector<std::vector<std::vector<Replicas>>> nearest);
+
+  [[nodiscard]] const RoutingShape& shape() const { return shape_; }
+  [[nodiscard]] bool empty() const { return shape_.experts == 0; }
+
+  /// Tokens [first, last) of the source's shard that belong to a chunk.
+  struct TokenRange { std::int64_t first, last; };
+  [[nodiscard]] TokenRange tokens_of(std::int32_t chunk) const;
+
+  /// Rows that `source` sends to `expert`.
+  [[nodiscard]] std::int64_t rows(RoutingStep step, std::int32_t source, std::int32_t expert) const;
+  /// Rows that `source` sends in all.
+  [[nodiscard]] std::int64_t rows_sent(RoutingStep step, std::int32_t source) const;
+  /// Rows for `expert` that `source` sends to the copy at `position`; 0 where there is none.
+  [[nodiscard]] std::int64_t rows(RoutingStep step, std::int32_t source, std::int32_t expert, std::int32_t position) const;
+  /// Rows that `source` sends to `position`, over all experts hosted there.
+  [[nodiscard]] std::int64_t rows_to(RoutingStep step, std::int32_t source, std::int32_t position) const;
+
+  /// Experts with a copy at a position, ascending.
+  [[nodiscard]] const std::vector<std::int32_t>& hosted(std::int32_t layer, std::int32_t position) const;
+
+  /// The experts of every token of the block (source, chunk), [token - first][choice], top_k distinct ones a token. Pure: a seeded
+  /// assignment that is random-looking yet has exactly the counts of rows().
+  [[nodiscard]] std::vector<std::int32_t> experts_of(RoutingStep step, std::int32_t source) const;
+
+ private:
+  RoutingShape shape_;
+  std::uint64_t seed_ = 0;
+  std::vector<std::uint32_t> counts_;                                   // empty: uniform
+  std::vector<std::vector<Replicas>> hosts_;                            // [layer][expert]
+  std::vector<std::vector<std::vector<Replicas>>> nearest_;             // [layer][source][expert]
+  std::vector<std::vector<std::vector<std::int32_t>>> hosted_;          // [layer][position]
+};
+
+}  // namespace fabricast::ir

@@ -1,0 +1,158 @@
+// The schedule: what runs on which rank, in which order. Plain data, executable and simulatable. Knows no time, no hardware rates and
+// no strategy: it is the contract between those who build it (strategies), replay it (sim) and execute it (runtime).
+//
+// Ranks that run the same code share one Program; a rank is a binding of a program to a GPU and to its communication groups. Program
+// order is the host's issue order; each stream is an in-order queue; `after` adds edges between streams.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "hardware_models/collectives.hpp"
+#include "hardware_models/kernels.hpp"
+#include "hardware_models/units.hpp"
+#include "strategies/ir/routing.hpp"
+
+namespace fabricast::ir {
+
+using ProgramId = Id<struct ProgramMeaning>;
+using OpIndex = Id<struct OpMeaning>;          // place of an op in its program
+using BufferId = Id<struct BufferMeaning>;     // place of a buffer in its program
+using GroupId = Id<struct GroupMeaning>;
+using StreamId = Id<struct StreamMeaning>;     // 0 computes, the others communicate
+using LabelId = Id<struct LabelMeaning>;       // place in Schedule::labels
+
+constexpr StreamId compute_stream{0};
+
+/// The parallel axes over which ranks form groups.
+enum class Axis : std::uint8_t { tensor, context, data, pipeline, expert, expert_tensor, expert_data };
+constexpr std::size_t axis_count = 7;
+[[nodiscard]] std::string_view name_of(Axis axis);
+
+/// A row count: a constant, or what the routing plan says for the rank that asks, times `scale`.
+struct Extent {
+  enum class Of : std::uint8_t {
+    constant,        // scale
+    rows_sent,       // rows that this rank dispatches in `step`
+    rows_received,   // rows that arrive at this rank in `step`'s dispatch
+    expert_rows,     // rows that this rank's expert-tensor group computes: rows_received summed over the group
+    hosted_experts,  // experts of step.layer that live on this rank
+  };
+  Of of = Of::constant;
+  std::int64_t scale = 0;
+  RoutingStep step;
+
+  static Extent constant(std::int64_t rows) { return {Of::constant, rows, {}}; }
+  friend bool operator==(const Extent&, const Extent&) = default;
+};
+
+/// The rows of each expert hosted on the rank (summed over the expert-tensor group), ascending by expert.
+struct ExpertRows {
+  RoutingStep step;
+};
+
+/// A collective of this rank's group on `axis`. `shard` is the number of rows that this member owns before an all-gather or after a
+/// reduce-scatter; for all-reduce and broadcast, the rows of the full tensor.
+struct Collective {
+  hw::CollectiveKind kind;
+  Axis axis;
+  Extent shard;
+  std::int64_t row_bytes;
+  hw::CollectiveAlgorithm algorithm = hw::CollectiveAlgorithm::automatic;
+};
+
+/// Dispatch (tokens to experts) or combine (back) over the expert axis; sizes come from the routing plan.
+struct AllToAll {
+  enum class Direction : std::uint8_t { dispatch, combine };
+  Direction direction;
+  RoutingStep step;
+  std::int64_t row_bytes;
+  hw::CollectiveAlgorithm algorithm = hw::CollectiveAlgorithm::automatic;
+};
+
+/// Point to point within this rank's group on `axis`; matched first-in first-out by (source, destination, tag).
+struct Send { Axis axis; std::int32_t peer; std::int32_t tag; Extent rows; std::int64_t row_bytes; };
+struct Recv { Axis axis; std::int32_t peer; std::int32_t tag; Extent rows; std::int64_t row_bytes; };
+
+using Work = std::variant<hw::Gemm<Extent>, hw::GroupedGemm<ExpertRows>, hw::Attention<Extent>, hw::Embedding<Extent>,
+                          hw::RmsNorm<Extent>, hw::Rope<Extent>, hw::ResidualAdd<Extent>, hw::Activation<Extent>, hw::Router<Extent>,
+                          hw::Permute<Extent>, hw::WeightedSum<Extent>, Collective, AllToAll, Send, Recv>;
+
+[[nodiscard]] std::string_view kind_of(const Work& work);     // "gemm", "grouped_gemm", "all_gather", "send", …
+[[nodiscard]] bool communicates(const Work& work);
+
+/// Rows [first, first + rows) of a buffer. A chunk is a view, not a copy.
+struct BufferSlice {
+  BufferId buffer;
+  Extent first = Extent::constant(0);
+  std::optional<Extent> rows;  // absent: to the end
+};
+
+enum class BufferKind : std::uint8_t { embedding_weights, attention_weights, expert_weights, dense_weights, router_weights, norm_weights,
+                                       activations, dispatch, logits, input };
+[[nodiscard]] std::string_view name_of(BufferKind kind);
+[[nodiscard]] constexpr bool is_parameter(BufferKind kind) { return kind <= BufferKind::norm_weights; }
+
+/// A two-dimensional array of rows · row_bytes. Parameters and inputs live through the program; others from first write to last use.
+struct BufferSpec {
+  LabelId label;
+  BufferKind kind;
+  Extent rows;
+  std::int64_t row_bytes;
+};
+
+struct Op {
+  StreamId stream;
+  Work work;
+  std::vector<OpIndex> after;               // earlier ops of other streams; same-stream order is implicit
+  std::vector<BufferSlice> reads, writes;
+  LabelId label;                            // class: "dispatch"
+  LabelId scope;                            // place: "layer 3, micro-batch 0"
+};
+
+struct Program {
+  std::string name;                         // "stage 0"
+  std::vector<std::string> streams;         // by StreamId
+  std::vector<BufferSpec> buffers;
+  std::vector<Op> ops;
+};
+
+/// Model coordinates of a rank. tensor, context and data belong to attention and dense layers; the expert_* ones to expert layers.
+struct Coordinates { std::int32_t stage = 0, tensor = 0, context = 0, data = 0, expert = 0, expert_tensor = 0, expert_data = 0; };
+
+struct RankBinding {
+  ProgramId program;
+  GpuId gpu;
+  Coordinates at;
+  std::int32_t source = 0;                            // routing source: index within the stage
+  std::array<GroupId, axis_count> groups{};           // by Axis
+  std::array<std::int32_t, axis_count> members{};     // this rank's index in each of those groups
+};
+
+struct Group {
+  Axis axis;
+  std::vector<Rank> members;                          // in axis order
+};
+
+struct Schedule {
+  std::vector<Program> programs;
+  std::vector<RankBinding> ranks;
+  std::vector<Group> groups;
+  RoutingPlan routing;
+  std::vector<std::string> labels;
+  std::int64_t tokens = 0;                            // of the whole job, per step
+
+  [[nodiscard]] const Program& program_of(Rank rank) const { return programs[ranks[rank.index()].program.index()]; }
+  [[nodiscard]] const Group& group_of(Rank rank, Axis axis) const {
+    return groups[ranks[rank.index()].groups[static_cast<std::size_t>(axis)].index()];
+  }
+  [[nodiscard]] std::int32_t member_of(Rank rank, Axis axis) const { return ranks[rank.index()].members[static_cast<std::size_t>(axis)]; }
+  [[nodiscard]] const std::string& label(LabelId id) const { return labels[id.index()]; }
+};
+
+}  // namespace fabricast::ir
