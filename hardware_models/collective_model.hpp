@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "hardware_models/byte_floor.hpp"
 #include "hardware_models/cluster_spec.hpp"
 #include "hardware_models/collectives.hpp"
 #include "hardware_models/topology.hpp"
@@ -30,10 +31,5 @@ class CollectiveModel {
  private:
   CollectiveSpec spec_;
 };
-
-/// Least time that physics allows, whatever the algorithm: the largest, over cuts of the topology, of the bytes that must cross the
-/// cut divided by its bandwidth. A cut counts the links of the group's own GPUs (a collective runs on its members), shared switch
-/// links whole. All-reduce without in-network reduction: with N parts every part sends 2(N-1)/N·S on average. gpu_of[i] is member i's GPU.
-[[nodiscard]] Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, CollectiveCounts counts, const Topology& topology);
 
 }  // namespace fabricast::hw

@@ -1,0 +1,17 @@
+// The least time that the network allows a collective, whatever its algorithm. Knows no algorithm and no latency.
+#pragma once
+
+#include <span>
+
+#include "hardware_models/collectives.hpp"
+#include "hardware_models/topology.hpp"
+#include "hardware_models/units.hpp"
+
+namespace fabricast::hw {
+
+/// The largest, over cuts of the topology, of the bytes that must cross the cut divided by its bandwidth. A cut counts the links of the
+/// group's own GPUs (a collective runs on its members), shared switch links whole. All-reduce without in-network reduction: with N parts
+/// every part sends 2(N-1)/N·S on average. gpu_of[i] is member i's GPU; counts as in collectives.hpp. 0 for a group of one or no bytes.
+[[nodiscard]] Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, CollectiveCounts counts, const Topology& topology);
+
+}  // namespace fabricast::hw
