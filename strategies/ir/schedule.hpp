@@ -27,7 +27,7 @@ using GroupId = Id<struct GroupMeaning>;
 using StreamId = Id<struct StreamMeaning>;     // 0 computes, the others communicate
 using LabelId = Id<struct LabelMeaning>;       // place in Schedule::labels
 
-constexpr StreamId compute_stream{0};
+constexpr StreamId compute_stream{0};             // communication may run here too; computation nowhere else
 
 /// The parallel axes over which ranks form groups.
 enum class Axis : std::uint8_t { tensor, context, data, pipeline, expert, expert_tensor, expert_data };
@@ -40,7 +40,8 @@ struct Extent {
     constant,        // scale
     rows_sent,       // rows that this rank dispatches in `step`
     rows_received,   // rows that arrive at this rank in `step`'s dispatch
-    expert_rows,     // rows that this rank's expert-tensor group computes: rows_received summed over the group
+    expert_rows,     // rows that this rank's expert-tensor group computes: rows_received summed over the group, or rows_received itself
+                     // where all members receive the same rows (RankBinding::sources_dispatched)
     hosted_experts,  // experts of step.layer that live on this rank
   };
   Of of = Of::constant;
@@ -130,6 +131,9 @@ struct RankBinding {
   GpuId gpu;
   Coordinates at;
   std::int32_t source = 0;                            // routing source: index within the stage
+  // This rank dispatches the tokens of sources [source, source + sources_dispatched). Above 1, every rank of an expert-tensor group
+  // receives the same rows, those of whole tensor groups; at 1, each receives its own and the group exchanges them.
+  std::int32_t sources_dispatched = 1;
   std::array<GroupId, axis_count> groups{};           // by Axis
   std::array<std::int32_t, axis_count> members{};     // this rank's index in each of those groups
 };
