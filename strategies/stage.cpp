@@ -1,0 +1,165 @@
+#include "strategies/stage.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "strategies/pipeline.hpp"
+
+namespace fabricast::strategy {
+namespace {
+
+using ir::BufferKind;
+using ir::Extent;
+
+ir::BufferId weight(const Emission& e, std::string_view label, BufferKind kind, std::int64_t rows, std::int64_t columns) {
+  return e.builder.buffer(label, kind, Extent::constant(rows), columns * e.shapes.element);
+}
+
+/// [hosted experts · rows, columns]: as many experts as the rank holds of this layer.
+ir::BufferId expert_weight(const Emission& e, std::string_view label, std::int32_t layer, std::int64_t rows, std::int64_t columns) {
+  return e.builder.buffer(label, BufferKind::expert_weights, {Extent::Of::hosted_experts, rows, {layer, 0, 0}}, columns * e.shapes.element);
+}
+
+void add_expert_weights(const Emission& e, std::int32_t layer, LayerWeights& w) {
+  const std::int64_t d = e.model.d_model, width = e.model.moe->d_ff / e.degrees.expert_tensor;
+  w.router = weight(e, "router_weight", BufferKind::router_weights, d, e.model.moe->experts_per_layer);
+  w.expert_gate_up = expert_weight(e, "expert_gate_up_weight", layer, d, e.up_factor() * width);
+  w.expert_down = expert_weight(e, "expert_down_weight", layer, width, d);
+}
+
+LayerWeights layer_weights(const Emission& e, std::int32_t layer) {
+  const std::int64_t d = e.model.d_model, head_width = e.shapes.heads * e.model.d_head;
+  LayerWeights w{};
+  w.attention_norm = weight(e, "attention_norm_weight", BufferKind::norm_weights, 1, d);
+  w.qkv = weight(e, "qkv_weight", BufferKind::attention_weights, d, head_width + 2 * e.shapes.kv_heads * e.model.d_head);
+  w.output = weight(e, "output_weight", BufferKind::attention_weights, head_width, d);
+  w.mlp_norm = weight(e, "mlp_norm_weight", BufferKind::norm_weights, 1, d);
+  if (e.model.is_moe_layer(layer)) {
+    add_expert_weights(e, layer, w);
+  } else {
+    const std::int64_t width = e.model.d_ff / e.degrees.tensor;
+    w.gate_up = weight(e, "mlp_gate_up_weight", BufferKind::dense_weights, d, e.up_factor() * width);
+    w.down = weight(e, "mlp_down_weight", BufferKind::dense_weights, width, d);
+  }
+  return w;
+}
+
+/// Weights at the ends of the model, where this stage holds them.
+struct EndWeights {
+  std::optional<ir::BufferId> embedding, final_norm, head;
+};
+
+class Stage {
+ public:
+  Stage(const StageInput& input, LabelTable& labels)
+      : input_(input),
+        builder_(fmt::format("stage {}", input.stage), stream_names(), labels),
+        e_{input.model, input.workload, input.strategy, input.degrees, derive_shapes(input.model, input.workload, input.degrees), builder_} {
+    allocate_weights();
+  }
+
+  ir::Program emit() {
+    const auto order = forward_order(stages(), static_cast<std::int32_t>(input_.workload.micro_batches), chunks());
+    for (const PipelineUnit& unit : order) emit_unit(unit);
+    return builder_.finish();
+  }
+
+ private:
+  [[nodiscard]] std::int32_t stages() const { return static_cast<std::int32_t>(input_.degrees.pipeline); }
+  [[nodiscard]] std::int32_t chunks() const { return static_cast<std::int32_t>(input_.strategy.virtual_pipeline); }
+  [[nodiscard]] bool holds_first(std::int32_t chunk) const { return input_.stage == 0 && chunk == 0; }
+  [[nodiscard]] bool holds_last(std::int32_t chunk) const { return input_.stage == stages() - 1 && chunk == chunks() - 1; }
+
+  void allocate_weights() {
+    const std::int64_t vocabulary = e_.model.vocab_size / e_.degrees.tensor;
+    if (holds_first(0)) ends_.embedding = weight(e_, "embedding_weight", BufferKind::embedding_weights, vocabulary, e_.model.d_model);
+    for (std::int32_t chunk = 0; chunk < chunks(); ++chunk) {
+      const LayerRange range = layers_of(input_.model, input_.strategy, input_.stage, chunk);
+      for (std::int64_t layer = range.first; layer < range.last; ++layer) {
+        layers_.push_back(layer_weights(e_, static_cast<std::int32_t>(layer)));
+      }
+    }
+    if (!holds_last(chunks() - 1)) return;
+    ends_.final_norm = weight(e_, "final_norm_weight", BufferKind::norm_weights, 1, e_.model.d_model);
+    const bool shares_table = e_.model.tied_embeddings && ends_.embedding;
+    ends_.head = shares_table ? *ends_.embedding
+                              : weight(e_, "head_weight", BufferKind::embedding_weights, e_.model.d_model, vocabulary);
+  }
+
+  void emit_unit(const PipelineUnit& unit) {
+    const LayerRange range = layers_of(input_.model, input_.strategy, input_.stage, unit.chunk);
+    builder_.set_scope(fmt::format("micro-batch {}", unit.micro_batch));
+    ir::BufferId hidden = holds_first(unit.chunk) ? emit_embedding(e_, *ends_.embedding) : receive(unit);
+    for (std::int64_t layer = range.first; layer < range.last; ++layer) {
+      builder_.set_scope(fmt::format("layer {}, micro-batch {}", layer, unit.micro_batch));
+      hidden = emit_layer(static_cast<std::int32_t>(layer), unit, range.first, hidden);
+    }
+    builder_.set_scope(fmt::format("micro-batch {}", unit.micro_batch));
+    if (holds_last(unit.chunk)) {
+      emit_head(e_, hidden, *ends_.final_norm, *ends_.head);
+    } else {
+      send(unit, hidden);
+    }
+  }
+
+  ir::BufferId emit_layer(std::int32_t layer, const PipelineUnit& unit, std::int64_t first_of_chunk, ir::BufferId hidden) {
+    const auto per_chunk = static_cast<std::size_t>(input_.model.layers / (stages() * chunks()));
+    const LayerWeights& w = layers_[static_cast<std::size_t>(unit.chunk) * per_chunk + static_cast<std::size_t>(layer - first_of_chunk)];
+    hidden = emit_attention(e_, hidden, w);
+    if (!input_.model.is_moe_layer(layer)) return emit_dense_mlp(e_, hidden, w);
+    const bool several = input_.strategy.expert_placement != ExpertPlacement::replicated &&
+                         input_.model.moe->experts_per_layer > input_.degrees.expert;
+    return emit_moe(e_, hidden, w, layer, unit.micro_batch, several);
+  }
+
+  /// From the stage before, or, for a later chunk, from the last stage. The tag is the chunk that receives.
+  ir::BufferId receive(const PipelineUnit& unit) {
+    const auto out = builder_.buffer("pipeline_receive", BufferKind::activations, Extent::constant(e_.shapes.shard_tokens), e_.hidden_bytes());
+    const std::int32_t peer = (input_.stage + stages() - 1) % stages();
+    builder_.add(stream::receive, "pipeline_receive",
+                 ir::Recv{ir::Axis::pipeline, peer, unit.chunk, Extent::constant(e_.shapes.shard_tokens), e_.hidden_bytes()}, {}, {whole(out)});
+    return out;
+  }
+
+  void send(const PipelineUnit& unit, ir::BufferId hidden) {
+    const std::int32_t peer = (input_.stage + 1) % stages();
+    const std::int32_t receiving_chunk = unit.chunk + (peer == 0 ? 1 : 0);
+    builder_.add(stream::send, "pipeline_send",
+                 ir::Send{ir::Axis::pipeline, peer, receiving_chunk, Extent::constant(e_.shapes.shard_tokens), e_.hidden_bytes()},
+                 {whole(hidden)}, {});
+  }
+
+  StageInput input_;
+  ProgramBuilder builder_;
+  Emission e_;
+  EndWeights ends_;
+  std::vector<LayerWeights> layers_;   // by chunk, then layer
+};
+
+}  // namespace
+
+std::vector<std::string> stream_names() {
+  return {"compute", "tensor", "dispatch", "expert gather", "expert scatter", "combine", "pipeline receive", "pipeline send"};
+}
+
+Shapes derive_shapes(const ModelSpec& model, const WorkloadSpec& workload, const Degrees& degrees) {
+  Shapes s{};
+  s.sequences = workload.sequences / (degrees.replicas() * workload.micro_batches);
+  s.tokens = s.sequences * workload.sequence_length;
+  s.shard_tokens = s.tokens / degrees.tensor;
+  s.heads = model.n_heads / degrees.tensor;
+  s.kv_heads = std::max<std::int64_t>(1, model.n_kv_heads / degrees.tensor);  // more tensor ranks than kv heads: each keeps a copy
+  s.element = hw::element_bytes(model.precision);
+  return s;
+}
+
+LayerRange layers_of(const ModelSpec& model, const StrategySpec& strategy, std::int32_t stage, std::int32_t chunk) {
+  const std::int64_t per_chunk = model.layers / (strategy.pipeline * strategy.virtual_pipeline);
+  const std::int64_t first = (chunk * strategy.pipeline + stage) * per_chunk;
+  return {first, first + per_chunk};
+}
+
+ir::Program emit_stage(const StageInput& input, LabelTable& labels) { return Stage(input, labels).emit(); }
+
+}  // namespace fabricast::strategy
