@@ -14,6 +14,9 @@
 
 namespace fabricast::hw {
 
+enum class VertexKind : std::uint8_t { gpu, nvswitch, nic, leaf, spine };
+using VertexId = Id<struct VertexMeaning>;  // GPU g is vertex g
+
 enum class LinkKind : std::uint8_t { nvlink, pcie, infiniband, fabric };  // infiniband: NIC to leaf; fabric: between switches
 [[nodiscard]] std::string_view name_of(LinkKind kind);
 
@@ -21,6 +24,8 @@ enum class LinkKind : std::uint8_t { nvlink, pcie, infiniband, fabric };  // inf
 struct Link {
   LinkKind kind;
   BytesPerSecond bandwidth;
+  Seconds latency;        // this link's part of a route's latency
+  VertexId from, to;
   std::string name;       // "node 3 gpu 1 -> nvswitch"
 };
 
@@ -33,32 +38,52 @@ struct Route {
   [[nodiscard]] std::span<const LinkId> links() const { return {link_ids.data(), length}; }
 };
 
-/// A way of cutting the cluster into parts, for byte floors: bandwidth with which each part can send to (and receive from) the rest.
+/// A way of cutting the cluster into parts, for byte floors: what each GPU brings to the bandwidth, per direction, between its part and
+/// the rest, and the switch links that GPUs of one part share on the way.
 struct CutLevel {
-  std::string_view name;                       // "gpu", "node", "leaf"
+  std::string_view name;                       // "gpu", "node", "leaf" or "pod"
   std::vector<std::int32_t> part_of;           // by GpuId
-  std::vector<BytesPerSecond> part_bandwidth;  // by part and direction: all of the part's outgoing links
-  std::vector<BytesPerSecond> gpu_share;       // by GpuId: the part of it that belongs to this GPU alone (its own NIC); 0 if links are shared
+  BytesPerSecond gpu_nvlink;                   // to other members in the GPU's node; 0 where nodes stay whole
+  BytesPerSecond gpu_network;                  // to members on other nodes: the narrower of PCIe and NIC
+  std::vector<std::int32_t> port_of;           // by GpuId: the leaf through which it leaves the part; empty where no link is shared
+  std::vector<BytesPerSecond> port_bandwidth;  // by port: all uplinks of the leaf
 };
 
+/// A GPU's own links and its place in the network. A cluster of one node has no network: the last six are unused.
+struct GpuPorts {
+  NodeId node;
+  LinkId to_nvswitch, from_nvswitch;
+  LinkId to_nic, from_nic, nic_to_leaf, leaf_to_nic;
+  std::int32_t leaf = 0;    // 0 … leaves-1
+  std::int32_t spine = 0;   // the one through which other leaves reach this GPU
+};
+
+/// Routes. Within a node: up to the NVSwitch plane and down. Between nodes, whatever the slots: PCIe, NIC, leaf, a spine and another leaf
+/// unless one leaf serves both NICs, NIC, PCIe. The spine depends on the destination alone.
 class Topology {
  public:
+  /// Throws ConfigError, pointer set ("/cluster/fabric/spines"), where the cluster cannot be built.
   explicit Topology(const ClusterSpec& cluster);
 
-  [[nodiscard]] std::int64_t gpus() const { return static_cast<std::int64_t>(node_of_.size()); }
+  [[nodiscard]] std::int64_t gpus() const { return static_cast<std::int64_t>(ports_.size()); }
   [[nodiscard]] std::int64_t nodes() const { return nodes_; }
   [[nodiscard]] std::int64_t gpus_per_node() const { return gpus_per_node_; }
-  [[nodiscard]] NodeId node_of(GpuId gpu) const { return node_of_[gpu.index()]; }
+  [[nodiscard]] NodeId node_of(GpuId gpu) const { return ports_[gpu.index()].node; }
   [[nodiscard]] std::int64_t slot_of(GpuId gpu) const { return gpu.value % gpus_per_node_; }
 
-  [[nodiscard]] std::span<const Link> links() const { return links_; }
-  /// Deterministic: the same pair always takes the same links. source == destination gives an empty route.
+  [[nodiscard]] std::span<const VertexKind> vertices() const { return vertices_; }  // by VertexId
+  [[nodiscard]] std::span<const Link> links() const { return links_; }              // by LinkId
+  /// Deterministic: the same pair always takes the same links. source == destination gives an empty route. O(1).
   [[nodiscard]] Route route(GpuId source, GpuId destination) const;
+  /// From the finest to the coarsest; levels that cannot bind before a finer one are left out.
   [[nodiscard]] std::span<const CutLevel> cut_levels() const { return cut_levels_; }
 
  private:
-  std::int64_t nodes_ = 0, gpus_per_node_ = 0;
-  std::vector<NodeId> node_of_;
+  std::int64_t nodes_ = 0, gpus_per_node_ = 0, spines_ = 0;
+  std::vector<GpuPorts> ports_;                        // by GpuId
+  std::vector<LinkId> leaf_to_spine_, spine_to_leaf_;  // [leaf · spines + spine]
+  Seconds node_latency_{}, leaf_latency_{}, spine_latency_{};
+  std::vector<VertexKind> vertices_;
   std::vector<Link> links_;
   std::vector<CutLevel> cut_levels_;
 };

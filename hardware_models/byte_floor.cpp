@@ -1,0 +1,155 @@
+#include "hardware_models/byte_floor.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace fabricast::hw {
+namespace {
+
+/// Bytes that one part must send to and receive from the others, at the least.
+struct Crossing {
+  Bytes out, in;
+};
+
+/// A cut level seen by one group: the parts that hold members, numbered from 0 in order of the level's own numbers.
+struct Parts {
+  std::vector<std::int32_t> part_of;  // by member
+  std::vector<BytesPerSecond> bandwidth;
+};
+
+/// What a member may use: NVLink only where another member is in its node, the network only where one is elsewhere.
+struct Reach {
+  std::vector<bool> has_peer_in_node;  // by member
+  bool crosses_nodes = false;
+};
+
+/// Indices 0 … n-1 ordered by key(index); equal keys keep their order.
+template <class Key>
+std::vector<std::int32_t> indices_by(std::size_t n, Key key) {
+  std::vector<std::int32_t> order(n);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) { return key(a) < key(b); });
+  return order;
+}
+
+Reach reach_of(std::span<const GpuId> gpu_of, const Topology& topology) {
+  const auto node = [&](std::int32_t member) { return topology.node_of(gpu_of[member]); };
+  const std::vector<std::int32_t> order = indices_by(gpu_of.size(), node);
+  Reach reach{std::vector<bool>(gpu_of.size()), node(order.front()) != node(order.back())};
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    if (node(order[i]) == node(order[i - 1])) reach.has_peer_in_node[order[i]] = reach.has_peer_in_node[order[i - 1]] = true;
+  }
+  return reach;
+}
+
+// b(part) = Σ over its ports of min(Σ members' own links, the port's shared links).
+Parts parts_of(const CutLevel& level, std::span<const GpuId> gpu_of, const Reach& reach) {
+  const bool shared = !level.port_of.empty();
+  const auto part = [&](std::int32_t member) { return level.part_of[gpu_of[member].index()]; };
+  const auto port = [&](std::int32_t member) { return shared ? level.port_of[gpu_of[member].index()] : 0; };
+  const auto order = indices_by(gpu_of.size(), [&](std::int32_t member) { return std::pair(part(member), port(member)); });
+  Parts parts;
+  parts.part_of.resize(gpu_of.size());
+  for (std::size_t i = 0; i < order.size();) {
+    if (i == 0 || part(order[i]) != part(order[i - 1])) parts.bandwidth.emplace_back(0.0);
+    BytesPerSecond own{};
+    const std::int32_t first = order[i];
+    for (; i < order.size() && part(order[i]) == part(first) && port(order[i]) == port(first); ++i) {
+      parts.part_of[order[i]] = static_cast<std::int32_t>(parts.bandwidth.size()) - 1;
+      if (reach.has_peer_in_node[order[i]]) own += level.gpu_nvlink;
+      if (reach.crosses_nodes) own += level.gpu_network;
+    }
+    parts.bandwidth.back() += shared ? std::min(own, level.port_bandwidth[port(first)]) : own;
+  }
+  return parts;
+}
+
+std::vector<Crossing> cross_all_to_all(const Parts& parts, CollectiveCounts counts) {
+  std::vector<Crossing> crossings(parts.bandwidth.size());
+  const std::size_t n = parts.part_of.size();
+  for (std::size_t source = 0; source < n; ++source) {
+    const CollectiveCounts row = counts.subspan(source * n, n);
+    for (std::size_t destination = 0; destination < n; ++destination) {
+      const std::int32_t from = parts.part_of[source], to = parts.part_of[destination];
+      if (from == to) continue;
+      crossings[from].out += row[destination];
+      crossings[to].in += row[destination];
+    }
+  }
+  return crossings;
+}
+
+// Into a part: every shard that it lacks. Out of it: its own shards, once.
+std::vector<Crossing> cross_all_gather(const Parts& parts, CollectiveCounts counts) {
+  std::vector<Crossing> crossings(parts.bandwidth.size());
+  for (std::size_t member = 0; member < counts.size(); ++member) crossings[parts.part_of[member]].out += counts[member];
+  const Bytes size = std::accumulate(counts.begin(), counts.end(), Bytes{});
+  for (Crossing& part : crossings) part.in = size - part.out;
+  return crossings;
+}
+
+// Out of a part: a partial sum of every shard that others own. Into it: at least one of each of its own.
+std::vector<Crossing> cross_reduce_scatter(const Parts& parts, CollectiveCounts counts) {
+  std::vector<Crossing> crossings = cross_all_gather(parts, counts);
+  for (Crossing& part : crossings) std::swap(part.in, part.out);
+  return crossings;
+}
+
+std::vector<Crossing> cross_broadcast(const Parts& parts, Bytes size) {
+  std::vector<Crossing> crossings(parts.bandwidth.size(), {Bytes{}, size});
+  crossings[parts.part_of.front()] = {size, Bytes{}};
+  return crossings;
+}
+
+std::vector<Crossing> cross_send(const Parts& parts, Bytes message) {
+  std::vector<Crossing> crossings(parts.bandwidth.size());
+  crossings[parts.part_of[0]].out = message;
+  crossings[parts.part_of[1]].in = message;
+  return crossings;
+}
+
+std::vector<Crossing> crossings_of(CollectiveKind kind, const Parts& parts, CollectiveCounts counts) {
+  switch (kind) {
+    case CollectiveKind::all_reduce: return std::vector<Crossing>(parts.bandwidth.size(), {counts[0], counts[0]});
+    case CollectiveKind::all_gather: return cross_all_gather(parts, counts);
+    case CollectiveKind::reduce_scatter: return cross_reduce_scatter(parts, counts);
+    case CollectiveKind::broadcast: return cross_broadcast(parts, counts[0]);
+    case CollectiveKind::all_to_all: return cross_all_to_all(parts, counts);
+    case CollectiveKind::send: return cross_send(parts, counts[0]);
+  }
+  throw std::invalid_argument("unknown collective kind");
+}
+
+// Each of S's bytes is summed over N parts in N-1 crossings at least, and its sum reaches the others in N-1 more: 2(N-1)·S in all.
+Seconds average_all_reduce_floor(const Parts& parts, Bytes size) {
+  const BytesPerSecond bandwidth = std::accumulate(parts.bandwidth.begin(), parts.bandwidth.end(), BytesPerSecond{});
+  return 2.0 * static_cast<double>(parts.bandwidth.size() - 1) * (size / bandwidth);
+}
+
+Seconds floor_of_level(CollectiveKind kind, const Parts& parts, CollectiveCounts counts) {
+  Seconds floor{};
+  const std::vector<Crossing> crossings = crossings_of(kind, parts, counts);
+  for (std::size_t part = 0; part < crossings.size(); ++part) {
+    floor = std::max(floor, std::max(crossings[part].out, crossings[part].in) / parts.bandwidth[part]);
+  }
+  if (kind == CollectiveKind::all_reduce) floor = std::max(floor, average_all_reduce_floor(parts, counts[0]));
+  return floor;
+}
+
+}  // namespace
+
+Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, CollectiveCounts counts, const Topology& topology) {
+  Seconds floor{};
+  if (gpu_of.size() < 2) return floor;
+  const Reach reach = reach_of(gpu_of, topology);
+  for (const CutLevel& level : topology.cut_levels()) {
+    const Parts parts = parts_of(level, gpu_of, reach);
+    if (parts.bandwidth.size() > 1) floor = std::max(floor, floor_of_level(kind, parts, counts));
+  }
+  return floor;
+}
+
+}  // namespace fabricast::hw

@@ -1,0 +1,73 @@
+#include "hardware_models/topology.hpp"
+
+#include <stdexcept>
+
+#include "hardware_models/topology_parts.hpp"
+
+namespace fabricast::hw {
+namespace {
+
+// D-mod-k: the spine follows from the destination alone. The digits of the destination in base k are summed, since the last digit alone
+// would send a group that takes every k-th GPU (one rail of every node, say) through a single spine.
+std::int32_t spine_for(std::size_t destination, std::int64_t spines) {
+  if (spines < 2) return 0;
+  std::int64_t digit_sum = 0;
+  for (auto rest = static_cast<std::int64_t>(destination); rest > 0; rest /= spines) digit_sum += rest % spines;
+  return static_cast<std::int32_t>(digit_sum % spines);
+}
+
+}  // namespace
+
+std::string_view name_of(LinkKind kind) {
+  switch (kind) {
+    case LinkKind::nvlink: return "nvlink";
+    case LinkKind::pcie: return "pcie";
+    case LinkKind::infiniband: return "infiniband";
+    case LinkKind::fabric: return "fabric";
+  }
+  throw std::invalid_argument("unknown link kind");
+}
+
+Topology::Topology(const ClusterSpec& cluster) {
+  require_buildable(cluster);
+  Wiring wiring = wire(cluster);
+  SwitchPaths paths = shortest_switch_paths(wiring);
+  for (std::size_t gpu = 0; gpu < wiring.ports.size(); ++gpu) wiring.ports[gpu].spine = spine_for(gpu, paths.spines);
+  nodes_ = cluster.nodes;
+  gpus_per_node_ = cluster.node.gpus;
+  spines_ = paths.spines;
+  ports_ = std::move(wiring.ports);
+  leaf_to_spine_ = std::move(paths.leaf_to_spine);
+  spine_to_leaf_ = std::move(paths.spine_to_leaf);
+  node_latency_ = cluster.node.nvlink_latency;
+  leaf_latency_ = cluster.fabric.nic_latency;
+  spine_latency_ = cluster.fabric.nic_latency + 2.0 * cluster.fabric.switch_latency;  // a spine and a second leaf
+  vertices_ = std::move(wiring.vertices);
+  links_ = std::move(wiring.links);
+  cut_levels_ = make_cut_levels(cluster);
+}
+
+Route Topology::route(GpuId source, GpuId destination) const {
+  Route route;
+  if (source == destination) return route;
+  const GpuPorts& from = ports_[source.index()];
+  const GpuPorts& to = ports_[destination.index()];
+  if (from.node == to.node) {
+    route.link_ids = {from.to_nvswitch, to.from_nvswitch};
+    route.length = 2;
+    route.latency = node_latency_;
+  } else if (from.leaf == to.leaf) {
+    route.link_ids = {from.to_nic, from.nic_to_leaf, to.leaf_to_nic, to.from_nic};
+    route.length = 4;
+    route.latency = leaf_latency_;
+  } else {
+    const LinkId up = leaf_to_spine_[from.leaf * spines_ + to.spine];
+    const LinkId down = spine_to_leaf_[to.leaf * spines_ + to.spine];
+    route.link_ids = {from.to_nic, from.nic_to_leaf, up, down, to.leaf_to_nic, to.from_nic};
+    route.length = 6;
+    route.latency = spine_latency_;
+  }
+  return route;
+}
+
+}  // namespace fabricast::hw
