@@ -8,13 +8,14 @@
 
 namespace fabricast::hw {
 
-/// What is wrong and what would be right, without a place: the caller adds it.
+/// What is wrong and what would be right, without the text itself and without a place: the caller adds them.
 class QuantityError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// A number, optional blanks, a unit; case matters (b is no byte). Negative, non-finite and overflowing values are errors.
+/// A decimal number, optional blanks, a unit; case matters (b is no byte). Negative, non-finite and overflowing values are errors.
+/// Rounded once: the result is the representable value nearest to what was written, and bytes are exact where they are whole.
 [[nodiscard]] Bytes parse_bytes(std::string_view text);                    // B, kB, MB, GB, TB, KiB, MiB, GiB, TiB
 [[nodiscard]] Seconds parse_duration(std::string_view text);               // ps, ns, us, ms, s
 [[nodiscard]] BytesPerSecond parse_bandwidth(std::string_view text);       // <bytes>/s, or bit/s, kbit/s, Mbit/s, Gbit/s, Tbit/s
