@@ -4,8 +4,8 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hardware_models/units.hpp"
@@ -13,6 +13,8 @@
 #include "validation/forecast.hpp"
 
 namespace fabricast::validation {
+
+class JsonWriter;
 
 /// Computation of one label; means over ranks.
 struct OpSummary {
@@ -27,13 +29,18 @@ struct OpSummary {
 struct CollectiveSummary {
   std::string label, kind, axis;
   double count = 0;                       // instances per group
+  double members = 0;                     // ranks per instance
   double bytes = 0;                       // S of the convention
   Seconds time, floor;
-  double ratio_to_floor = 1.0;
-  Seconds busy, exposed;                  // mean over ranks: in progress, and while the rank computes nothing
+  double ratio_to_floor = 1.0;            // 1 where the floor is 0
+  BytesPerSecond algorithm_bandwidth, bus_bandwidth;   // as nccl-tests defines them: bytes / time, and that times its bus factor
+  Seconds busy, exposed;                  // mean over ranks: in progress, and while the rank computes nothing (shared equally where several are)
 };
 
-struct LinkSummary { double bytes = 0, mean_utilization = 0, max_utilization = 0; };  // bytes: all links of the kind
+struct LinkSummary {
+  double bytes = 0;                       // payload over all links of the kind
+  double mean_utilization = 0, max_utilization = 0;   // bytes / (bandwidth · step)
+};
 struct HotLink { std::string name; double utilization = 0; double bytes = 0; };
 
 struct TimeSummary {                      // means over ranks; compute + exposed + idle = step
@@ -43,9 +50,23 @@ struct TimeSummary {                      // means over ranks; compute + exposed
 };
 
 struct MemorySummary {
+  using Breakdown = std::vector<std::pair<std::string, Bytes>>;
+  Rank fullest;                           // the rank that all of this describes
   Bytes peak, capacity;
   bool fits = true;
-  std::vector<std::pair<std::string, Bytes>> breakdown;   // of the fullest rank; sums to peak
+  Breakdown breakdown;                    // sums to peak: what is alive when most is, fragmentation, and the cluster's reserve
+  Breakdown parameters_by_kind;           // sums to the breakdown's "parameters"
+};
+
+/// Tokens that the ranks of a MoE layer compute: max/mean and (standard deviation/mean)^2 over the ranks of the layer's stage, mean over
+/// layers. 1 and 0 where nothing is routed.
+struct ExpertLoad { double imbalance = 1.0, variance = 0.0; };
+
+struct Floors {
+  Seconds compute;                        // the busiest rank's FLOP at dense peak
+  Seconds roofline;                       // the same, each kernel held by memory bandwidth too
+  Seconds network;                        // the busiest link's payload at its bandwidth
+  double step_over_floor = 1.0;           // step over the largest of them
 };
 
 struct Report {
@@ -54,16 +75,16 @@ struct Report {
   Seconds step;
   double tokens_per_second = 0, tokens_per_second_per_gpu = 0, seconds_per_token = 0;
   Flop model_flop_per_step;
+  FlopPerSecond peak;                     // of one GPU, dense, in the model's precision
   double mfu = 0;
   TimeSummary time;
   std::vector<OpSummary> ops;             // in order of first appearance
   std::vector<CollectiveSummary> collectives;
   std::map<std::string, LinkSummary> links;
-  std::vector<HotLink> hottest_links;
+  std::vector<HotLink> hottest_links;     // the busiest first
   MemorySummary memory;
-  double expert_imbalance = 1.0, expert_variance = 0.0;   // max/mean and (standard deviation/mean)^2 of rows per expert, mean over layers
-  Seconds compute_floor, network_floor;
-  double step_over_floor = 1.0;
+  ExpertLoad expert_load;
+  Floors floors;
   std::uint64_t events = 0;
   double wall_seconds = 0;
 };
@@ -72,5 +93,7 @@ struct Report {
 
 /// The JSON of schema "fabricast.report/1", ending in a newline. Deterministic but for engine.wall_seconds.
 [[nodiscard]] std::string to_json(const Report& report);
+/// The same fields into an object that is already open.
+void write_report(JsonWriter& json, const Report& report);
 
 }  // namespace fabricast::validation

@@ -1,0 +1,40 @@
+// Writes indented JSON in the order it is told to. Knows no document; json_text.hpp knows how strings and numbers look.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fabricast::validation {
+
+/// Every open_* needs its close(). Inside an array the forms without a name are used.
+class JsonWriter {
+ public:
+  void open_object(std::string_view name = {});
+  void open_array(std::string_view name = {});
+  void close();
+
+  void field(std::string_view name, std::string_view value);
+  void field(std::string_view name, const char* value) { field(name, std::string_view(value)); }
+  void field(std::string_view name, const std::string& value) { field(name, std::string_view(value)); }
+  void field(std::string_view name, bool value);
+  void field(std::string_view name, std::int64_t value);
+  void field(std::string_view name, std::int32_t value) { field(name, std::int64_t{value}); }
+  void field(std::string_view name, double value);
+  void element(std::string_view value);
+  void element(std::int64_t value);
+  void element(double value);
+
+  /// The document, ending in a newline.
+  [[nodiscard]] std::string text() &&;
+
+ private:
+  void item(std::string_view name);   // comma, line break, indentation and the name
+
+  struct Level { char closing; bool empty; };
+  std::string out_;
+  std::vector<Level> levels_;
+};
+
+}  // namespace fabricast::validation

@@ -1,0 +1,153 @@
+#include <string_view>
+#include <utility>
+
+#include "validation/json_writer.hpp"
+#include "validation/report.hpp"
+
+namespace fabricast::validation {
+
+namespace {
+
+void write_header(JsonWriter& json, const Report& report) {
+  json.field("schema", "fabricast.report/1");
+  json.field("experiment", report.experiment);
+  json.field("source", report.source);
+  json.field("fidelity", report.fidelity);
+  json.field("ranks", report.ranks);
+  json.field("nodes", report.nodes);
+  json.field("phase", report.phase);
+  json.field("step_seconds", report.step.value());
+  json.field("tokens_per_step", report.tokens_per_step);
+  json.field("tokens_per_second", report.tokens_per_second);
+  json.field("tokens_per_second_per_gpu", report.tokens_per_second_per_gpu);
+  json.field("seconds_per_token", report.seconds_per_token);
+  json.field("model_flop_per_step", report.model_flop_per_step.value());
+  json.field("peak_flop_per_second_per_gpu", report.peak.value());
+  json.field("mfu", report.mfu);
+}
+
+void write_time(JsonWriter& json, const TimeSummary& time) {
+  json.open_object("time");
+  json.field("compute_busy_seconds", time.compute_busy.value());
+  json.field("communication_busy_seconds", time.communication_busy.value());
+  json.field("communication_exposed_seconds", time.communication_exposed.value());
+  json.field("idle_seconds", time.idle.value());
+  json.field("waiting_seconds", time.waiting.value());
+  json.field("overlap_fraction", time.overlap_fraction);
+  json.close();
+}
+
+void write_op(JsonWriter& json, const OpSummary& op) {
+  json.open_object();
+  json.field("label", op.label);
+  json.field("kind", op.kind);
+  json.field("count", op.count);
+  json.field("busy_seconds", op.busy.value());
+  json.field("flop", op.flop.value());
+  json.field("bytes", op.bytes);
+  json.close();
+}
+
+void write_collective(JsonWriter& json, const CollectiveSummary& collective) {
+  json.open_object();
+  json.field("label", collective.label);
+  json.field("kind", collective.kind);
+  json.field("axis", collective.axis);
+  json.field("count", collective.count);
+  json.field("members", collective.members);
+  json.field("bytes", collective.bytes);
+  json.field("seconds", collective.time.value());
+  json.field("floor_seconds", collective.floor.value());
+  json.field("ratio_to_floor", collective.ratio_to_floor);
+  json.field("algorithm_bytes_per_second", collective.algorithm_bandwidth.value());
+  json.field("bus_bytes_per_second", collective.bus_bandwidth.value());
+  json.field("busy_seconds", collective.busy.value());
+  json.field("exposed_seconds", collective.exposed.value());
+  json.close();
+}
+
+void write_link_kind(JsonWriter& json, std::string_view kind, const LinkSummary& links) {
+  json.open_object(kind);
+  json.field("bytes", links.bytes);
+  json.field("mean_utilization", links.mean_utilization);
+  json.field("max_utilization", links.max_utilization);
+  json.close();
+}
+
+void write_links(JsonWriter& json, const Report& report) {
+  json.open_object("links");
+  for (const std::string_view first : {"nvlink", "infiniband"}) write_link_kind(json, first, report.links.at(std::string(first)));
+  for (const auto& [kind, links] : report.links) {
+    if (kind != "nvlink" && kind != "infiniband") write_link_kind(json, kind, links);
+  }
+  json.close();
+  json.open_array("hottest_links");
+  for (const HotLink& link : report.hottest_links) {
+    json.open_object();
+    json.field("name", link.name);
+    json.field("utilization", link.utilization);
+    json.field("bytes", link.bytes);
+    json.close();
+  }
+  json.close();
+}
+
+void write_breakdown(JsonWriter& json, std::string_view name, const MemorySummary::Breakdown& breakdown) {
+  json.open_object(name);
+  for (const auto& [kind, bytes] : breakdown) json.field(kind, bytes.value());
+  json.close();
+}
+
+void write_memory(JsonWriter& json, const MemorySummary& memory) {
+  json.open_object("memory");
+  json.field("peak_bytes", memory.peak.value());
+  json.field("capacity_bytes", memory.capacity.value());
+  json.field("fits", memory.fits);
+  json.field("rank", memory.fullest.value);
+  write_breakdown(json, "breakdown", memory.breakdown);
+  write_breakdown(json, "parameters_by_kind", memory.parameters_by_kind);
+  json.close();
+}
+
+void write_rest(JsonWriter& json, const Report& report) {
+  json.open_object("expert_load");
+  json.field("imbalance", report.expert_load.imbalance);
+  json.field("variance", report.expert_load.variance);
+  json.close();
+  json.open_object("floors");
+  json.field("compute_seconds", report.floors.compute.value());
+  json.field("roofline_seconds", report.floors.roofline.value());
+  json.field("network_seconds", report.floors.network.value());
+  json.field("step_over_floor", report.floors.step_over_floor);
+  json.close();
+  json.open_object("engine");
+  json.field("events", static_cast<std::int64_t>(report.events));
+  json.field("wall_seconds", report.wall_seconds);
+  json.close();
+}
+
+}  // namespace
+
+void write_report(JsonWriter& json, const Report& report) {
+  write_header(json, report);
+  write_time(json, report.time);
+  json.open_array("ops");
+  for (const OpSummary& op : report.ops) write_op(json, op);
+  json.close();
+  json.open_array("collectives");
+  for (const CollectiveSummary& collective : report.collectives) write_collective(json, collective);
+  json.close();
+  write_links(json, report);
+  write_memory(json, report.memory);
+  write_rest(json, report);
+}
+
+std::string to_json(const Report& report) {
+  JsonWriter json;
+  json.open_object();
+  write_report(json, report);
+  json.close();
+  return std::move(json).text();
+}
+
+}  // namespace fabricast::validation
