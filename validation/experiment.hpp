@@ -1,4 +1,5 @@
-// An experiment: model, cluster, workload, strategy and routing, read from one JSON file and those that it names. Wraps all config reading.
+// An experiment: model, cluster, workload, strategy and routing, read from one JSON file and those that it names. The front door of all
+// config reading; each part has a reader of its own.
 #pragma once
 
 #include <filesystem>
@@ -6,7 +7,7 @@
 #include <vector>
 
 #include "hardware_models/cluster_spec.hpp"
-#include "hardware_models/json_reader.hpp"
+#include "hardware_models/json_node.hpp"
 #include "strategies/model_spec.hpp"
 #include "strategies/strategy_spec.hpp"
 
@@ -18,11 +19,15 @@ struct Experiment {
   hw::ClusterSpec cluster;
   strategy::WorkloadSpec workload;
   strategy::StrategySpec strategy;
-  strategy::RoutingSpec routing;
+  strategy::RoutingSpec routing;            // default: uniform, seed 1
   hw::JsonNode document;                    // with every file inlined: places for errors found later
 };
 
 /// `sets` are "path.to.key=value" in order, applied before anything is checked. Throws hw::ConfigError.
 [[nodiscard]] Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& sets = {});
+
+/// Throws the error anew with file, line and value of the node at its pointer; where the key is not written, with the place of the object
+/// that lacks it. An error without a pointer names its place already and is thrown as it is.
+[[noreturn]] void rethrow_with_place(const hw::ConfigError& error, const hw::JsonNode& document);
 
 }  // namespace fabricast::validation

@@ -1,0 +1,71 @@
+#include "hardware_models/cluster_config.hpp"
+
+#include <fmt/format.h>
+
+#include "hardware_models/collective_config.hpp"
+#include "hardware_models/gpu_config.hpp"
+#include "hardware_models/json_reader.hpp"
+
+namespace fabricast::hw {
+namespace {
+
+constexpr IntegerRange node_range{1, 1 << 17};
+constexpr IntegerRange gpus_per_node_range{1, 1024};
+constexpr std::int64_t most_gpus = 1 << 20;  // ten times the largest cluster built so far
+constexpr IntegerRange spine_range{1, 4096};
+constexpr double most_oversubscription = 64;
+
+NodeSpec read_node(const JsonNode& node) {
+  ObjectReader reader(node);
+  NodeSpec spec;
+  spec.gpus = reader.integer("gpus", gpus_per_node_range);
+  spec.nvlink_bandwidth = reader.bandwidth("nvlink_bandwidth");
+  spec.nvlink_latency = reader.duration("nvlink_latency");
+  spec.pcie_bandwidth = reader.bandwidth("pcie_bandwidth");
+  reader.finish();
+  return spec;
+}
+
+FabricSpec read_fabric(const JsonNode& node) {
+  ObjectReader reader(node);
+  FabricSpec spec;
+  spec.kind = reader.choice<FabricKind>("kind", {{"rail_optimized", FabricKind::rail_optimized}, {"fat_tree", FabricKind::fat_tree}});
+  spec.nic_bandwidth = reader.bandwidth("nic_bandwidth");
+  spec.nic_latency = reader.duration("nic_latency");
+  spec.switch_latency = reader.duration("switch_latency");
+  spec.nodes_per_leaf = reader.integer("nodes_per_leaf", node_range);
+  spec.spines = reader.integer("spines", spine_range);
+  spec.oversubscription = reader.optional_number("oversubscription", 1, most_oversubscription).value_or(1.0);
+  reader.finish();
+  return spec;
+}
+
+void check(const JsonNode& node, const ClusterSpec& cluster) {
+  if (cluster.gpus() > most_gpus) {
+    fail(*node.find("nodes"), fmt::format("with {} GPUs each are {} GPUs; at most {} can be simulated", cluster.node.gpus, cluster.gpus(),
+                                          most_gpus));
+  }
+  if (cluster.memory_reserve >= cluster.gpu.memory) {
+    fail(*node.find("memory_reserve"), fmt::format("leaves nothing of the GPU's memory of {} bytes; it must be less than that",
+                                                   cluster.gpu.memory.value()));
+  }
+}
+
+}  // namespace
+
+ClusterSpec read_cluster(const JsonNode& node) {
+  ObjectReader reader(node);
+  ClusterSpec cluster;
+  cluster.name = reader.text("name");
+  cluster.nodes = reader.integer("nodes", node_range);
+  cluster.gpu = read_gpu(reader.child("gpu"));
+  cluster.node = read_node(reader.child("node"));
+  cluster.fabric = read_fabric(reader.child("fabric"));
+  cluster.collectives = read_collectives(reader.child("collectives"));
+  cluster.memory_reserve = reader.bytes("memory_reserve");
+  reader.finish();
+  check(node, cluster);
+  return cluster;
+}
+
+}  // namespace fabricast::hw
