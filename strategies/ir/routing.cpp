@@ -28,7 +28,24 @@ RoutingPlan::RoutingPlan(RoutingShape shape, std::uint64_t seed) : shape_(shape)
   for (std::int64_t chunk = 0; chunk <= shape.chunks; ++chunk) chunk_first_.push_back(chunk * shape.tokens / shape.chunks);
 }
 
-RoutingPlan RoutingPlan::uniform(RoutingShape shape, std::uint64_t seed) { return {shape, seed}; }
+RoutingPlan RoutingPlan::uniform(RoutingShape shape, std::uint64_t seed) {
+  RoutingPlan plan(shape, seed);
+  plan.start_dealing();
+  return plan;
+}
+
+// The slot ((micro_batch · sources + source) · tokens + token) · top_k, taken mod experts term by term, so that counts need no division.
+void RoutingPlan::start_dealing() {
+  for (std::int32_t chunk = 0; chunk < shape_.chunks; ++chunk) {
+    const TokenRange range = tokens_of(chunk);
+    const std::int64_t slots = (range.last - range.first) * shape_.top_k;
+    chunk_dealing_.push_back({slots / shape_.experts, slots % shape_.experts, range.first * shape_.top_k % shape_.experts});
+  }
+  const std::int64_t shard = shape_.tokens * shape_.top_k % shape_.experts;
+  for (std::int64_t source = 0; source < shape_.sources; ++source) source_offset_.push_back(source * shard % shape_.experts);
+  const std::int64_t pass = shape_.sources * shard % shape_.experts;
+  for (std::int64_t m = 0; m < shape_.micro_batches; ++m) micro_batch_offset_.push_back(m * pass % shape_.experts);
+}
 
 RoutingPlan RoutingPlan::from_counts(RoutingShape shape, std::uint64_t seed, std::vector<std::uint32_t> counts) {
   RoutingPlan plan(shape, seed);
@@ -67,16 +84,6 @@ void RoutingPlan::check_counts() const {
   }
 }
 
-RoutingPlan::Dealing RoutingPlan::dealing(RoutingStep step, std::int32_t source) const {
-  const TokenRange range = tokens_of(step.chunk);
-  const std::int64_t shard = static_cast<std::int64_t>(step.micro_batch) * shape_.sources + source;
-  const auto experts = static_cast<std::uint64_t>(shape_.experts);
-  const auto slots = static_cast<std::uint64_t>((range.last - range.first) * shape_.top_k);
-  const auto first_slot = static_cast<std::uint64_t>((shard * shape_.tokens + range.first) * shape_.top_k);
-  return {static_cast<std::int64_t>(slots / experts), static_cast<std::int64_t>(slots % experts),
-          static_cast<std::int64_t>(first_slot % experts)};
-}
-
 std::int64_t RoutingPlan::rows(RoutingStep step, std::int32_t source, std::int32_t expert) const {
   if (is_uniform()) return dealt(dealing(step, source), expert);
   return counts_[block(step, source) * shape_.experts + expert];
@@ -89,17 +96,34 @@ std::int64_t RoutingPlan::rows_sent(RoutingStep step, std::int32_t source) const
 }
 
 std::int64_t RoutingPlan::rows_to(RoutingStep step, std::int32_t source, std::int32_t position) const {
+  const auto& experts = hosted(step.layer, position);
   std::int64_t sum = 0;
   if (several_copies_) {
-    for (const std::int32_t expert : hosted(step.layer, position)) sum += rows(step, source, expert, position);
+    for (const std::int32_t expert : experts) sum += rows(step, source, expert, position);
   } else if (is_uniform()) {
     const Dealing d = dealing(step, source);
-    for (const std::int32_t expert : hosted(step.layer, position)) sum += dealt(d, expert);
+    for (const std::int32_t expert : experts) sum += dealt(d, expert);
   } else {
     const std::uint32_t* const counts = &counts_[block(step, source) * shape_.experts];
-    for (const std::int32_t expert : hosted(step.layer, position)) sum += counts[expert];
+    for (const std::int32_t expert : experts) sum += counts[expert];
   }
   return sum;
+}
+
+void RoutingPlan::add_rows_to(RoutingStep step, std::int32_t source, std::span<std::int64_t> sums) const {
+  if (several_copies_) {
+    for (std::size_t p = 0; p < sums.size(); ++p) sums[p] += rows_to(step, source, static_cast<std::int32_t>(p));
+    return;
+  }
+  const auto& hosts = hosts_.at(static_cast<std::size_t>(step.layer));  // one copy of each expert
+  const auto place = [&](std::size_t expert) -> std::int64_t& { return sums[static_cast<std::size_t>(hosts[expert].positions.front())]; };
+  if (is_uniform()) {
+    const Dealing d = dealing(step, source);
+    for (std::size_t e = 0; e < hosts.size(); ++e) place(e) += dealt(d, static_cast<std::int32_t>(e));
+  } else {
+    const std::uint32_t* const counts = &counts_[block(step, source) * shape_.experts];
+    for (std::size_t e = 0; e < hosts.size(); ++e) place(e) += counts[e];
+  }
 }
 
 }  // namespace fabricast::ir

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "hardware_models/units.hpp"
@@ -69,12 +69,14 @@ class RoutingPlan {
   [[nodiscard]] std::int64_t rows(RoutingStep step, std::int32_t source, std::int32_t expert, std::int32_t position) const;
   /// Rows that `source` sends to `position`, over all experts hosted there.
   [[nodiscard]] std::int64_t rows_to(RoutingStep step, std::int32_t source, std::int32_t position) const;
+  /// Adds rows_to of every position to sums[position]: all of a source's sizes at once, for less than one by one.
+  void add_rows_to(RoutingStep step, std::int32_t source, std::span<std::int64_t> sums) const;
   /// Where the row-th of the source's rows for `expert` goes, rows counted in token order. Consistent with rows(…, position).
   [[nodiscard]] std::int32_t position_of(RoutingStep step, std::int32_t source, std::int32_t expert, std::int64_t row) const;
 
   /// Experts with a copy at a position, ascending. Throws std::out_of_range before place_experts.
   [[nodiscard]] const std::vector<std::int32_t>& hosted(std::int32_t layer, std::int32_t position) const {
-    return hosted_.at(static_cast<std::size_t>(layer))[static_cast<std::size_t>(position)];
+    return hosted_.at(static_cast<std::size_t>(layer) * shape_.expert_positions + position);
   }
 
   /// What experts_of gives for a choice that a capacity dropped.
@@ -86,7 +88,8 @@ class RoutingPlan {
   [[nodiscard]] std::vector<std::int32_t> experts_of(RoutingStep step, std::int32_t source) const;
 
  private:
-  /// Uniform counts of one block: base, and one more for the `remainder` experts that follow expert `offset` cyclically.
+  /// Uniform counts of one block: base, and one more for the `remainder` experts from `offset` mod experts on, cyclically.
+  /// offset < 3 · experts.
   struct Dealing { std::int64_t base, remainder, offset; };
 
   RoutingPlan(RoutingShape shape, std::uint64_t seed);
@@ -94,13 +97,20 @@ class RoutingPlan {
     const std::size_t pass = static_cast<std::size_t>(step.layer) * shape_.micro_batches + step.micro_batch;
     return (pass * shape_.sources + source) * shape_.chunks + step.chunk;
   }
-  [[nodiscard]] Dealing dealing(RoutingStep step, std::int32_t source) const;
+  [[nodiscard]] Dealing dealing(RoutingStep step, std::int32_t source) const {
+    const Dealing& of_chunk = chunk_dealing_[static_cast<std::size_t>(step.chunk)];
+    const std::int64_t offset = source_offset_[static_cast<std::size_t>(source)] +
+                                micro_batch_offset_[static_cast<std::size_t>(step.micro_batch)] + of_chunk.offset;
+    return {of_chunk.base, of_chunk.remainder, offset};
+  }
   [[nodiscard]] std::int64_t dealt(const Dealing& d, std::int32_t expert) const {
-    const std::int64_t after = expert - d.offset;
-    return d.base + ((after < 0 ? after + shape_.experts : after) < d.remainder ? 1 : 0);
+    std::int64_t after = expert - d.offset;
+    while (after < 0) after += shape_.experts;
+    return d.base + (after < d.remainder ? 1 : 0);
   }
   [[nodiscard]] const std::vector<std::int32_t>& copies(std::int32_t layer, std::int32_t source, std::int32_t expert) const;
   [[nodiscard]] std::size_t first_copy(RoutingStep step, std::int32_t source, std::int32_t expert, std::size_t copies) const;
+  void start_dealing();
   void check_counts() const;
   void check_placement() const;
   void list_hosted();
@@ -111,11 +121,13 @@ class RoutingPlan {
   RoutingShape shape_;
   std::uint64_t seed_ = 0;
   std::vector<std::int64_t> chunk_first_;                               // [chunk], and the end: c · tokens / chunks
+  std::vector<Dealing> chunk_dealing_;                                  // uniform counts of a chunk; offset: of its first slot in the shard
+  std::vector<std::int64_t> source_offset_, micro_batch_offset_;        // first slot of the shard, of the micro-batch, mod experts
   std::vector<std::uint32_t> counts_;                                   // empty: uniform
   std::vector<std::int64_t> sent_;                                      // [block]: sums of counts_
   std::vector<std::vector<Replicas>> hosts_;                            // [layer][expert]
   std::vector<std::vector<std::vector<Replicas>>> nearest_;             // [layer][source][expert]
-  std::vector<std::vector<std::vector<std::int32_t>>> hosted_;          // [layer][position]
+  std::vector<std::vector<std::int32_t>> hosted_;                       // [layer · positions + position]
   bool several_copies_ = false;
 
   // Rows of an expert that sources with the same copies to choose from send before this block, modulo their number: where dealing goes on.

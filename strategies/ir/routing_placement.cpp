@@ -65,11 +65,12 @@ void RoutingPlan::check_placement() const {
 }
 
 void RoutingPlan::list_hosted() {
-  hosted_.assign(hosts_.size(), std::vector<std::vector<std::int32_t>>(static_cast<std::size_t>(shape_.expert_positions)));
+  const auto positions = static_cast<std::size_t>(shape_.expert_positions);
+  hosted_.assign(hosts_.size() * positions, {});
   for (std::size_t l = 0; l < hosts_.size(); ++l) {
     for (std::size_t e = 0; e < hosts_[l].size(); ++e) {
       for (const std::int32_t position : hosts_[l][e].positions) {
-        hosted_[l][static_cast<std::size_t>(position)].push_back(static_cast<std::int32_t>(e));
+        hosted_[l * positions + static_cast<std::size_t>(position)].push_back(static_cast<std::int32_t>(e));
       }
     }
   }

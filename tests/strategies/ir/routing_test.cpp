@@ -118,11 +118,14 @@ TEST_CASE("no row is lost or made on the way to the copies of its expert") {
     const RoutingShape& s = plan.shape();
     for_each_block(s, [&](RoutingStep step, std::int32_t source) {
       std::int64_t sent = 0, of_experts = 0;
+      std::vector<std::int64_t> at_once(static_cast<std::size_t>(s.expert_positions), 1);
+      plan.add_rows_to(step, source, at_once);
       for (std::int32_t p = 0; p < s.expert_positions; ++p) {
         const std::int64_t to = plan.rows_to(step, source, p);
         std::int64_t by_expert = 0;
         for (const std::int32_t e : plan.hosted(step.layer, p)) by_expert += plan.rows(step, source, e, p);
         CHECK(to == by_expert);
+        CHECK(at_once[static_cast<std::size_t>(p)] == 1 + to);
         sent += to;
       }
       for (std::int32_t e = 0; e < s.experts; ++e) {
