@@ -34,16 +34,20 @@ template <class Rows> struct Attention {
 /// out[tokens,width] = table[token,:] for ids in this rank's vocabulary shard, else 0. vocabulary is the shard's rows.
 template <class Rows> struct Embedding { Rows tokens; std::int64_t width, vocabulary; Precision precision; };
 template <class Rows> struct RmsNorm { Rows rows; std::int64_t width; Precision precision; };
-/// Rotates q and k in place: width = (heads + kv_heads) · head_dim of this rank.
-template <class Rows> struct Rope { Rows rows; std::int64_t width; Precision precision; };
+/// Rotates q and k in place: width = (heads + kv_heads) · head_dim of this rank. Row r holds position r mod sequence_length.
+template <class Rows> struct Rope { Rows rows; std::int64_t width; Precision precision; std::int64_t head_dim = 0, sequence_length = 0; };
 /// out = a + b.
 template <class Rows> struct ResidualAdd { Rows rows; std::int64_t width; Precision precision; };
 /// Gated: out[rows,width] = silu(gate) · up from in[rows, 2·width]; else out = gelu(in[rows,width]).
 template <class Rows> struct Activation { Rows rows; std::int64_t width; bool gated; Precision precision; };
 /// logits[rows,experts] = in[rows,width] · weight, softmax, top-k: weights and indices, [rows, top_k].
 template <class Rows> struct Router { Rows rows; std::int64_t width, experts, top_k; Precision precision; };
-/// Copies rows into expert order (or back): reads `rows` rows, writes `rows` rows of width elements.
-template <class Rows> struct Permute { Rows rows; std::int64_t width; Precision precision; };
+/// The order that a permutation makes: tokens copied to their experts by destination rank, expert and token; arrived rows sorted by expert;
+/// and those back as they arrived.
+enum class RowOrder : std::uint8_t { by_destination, by_expert, by_arrival };
+
+/// Copies rows into another order: reads `rows` rows, writes `rows` rows of width elements.
+template <class Rows> struct Permute { Rows rows; std::int64_t width; Precision precision; RowOrder order = RowOrder::by_destination; };
 /// out[tokens,width] = Σ_j weight_j · in[row of (token, j), :], j < top_k. `rows` = rows read (tokens · top_k, fewer if dropped).
 template <class Rows> struct WeightedSum { Rows tokens, rows; std::int64_t width; Precision precision; };
 

@@ -67,11 +67,12 @@ ir::BufferId emit_pair_exchange(const Moe& m, ir::BufferId in, std::int32_t chun
   return out;
 }
 
-ir::BufferId emit_sort(const Moe& m, std::string_view label, ir::BufferId in, std::int32_t chunk) {
+ir::BufferId emit_sort(const Moe& m, std::string_view label, ir::BufferId in, std::int32_t chunk, hw::RowOrder order) {
   if (!m.sorts) return in;
   const Extent extent = rows(Extent::Of::expert_rows, m.step(chunk));
   const auto out = row_buffer(m, label, extent, m.e.model.d_model);
-  m.e.builder.add(stream::compute, label, hw::Permute<Extent>{extent, m.e.model.d_model, m.e.model.precision}, {whole(in)}, {whole(out)});
+  m.e.builder.add(stream::compute, label, hw::Permute<Extent>{extent, m.e.model.d_model, m.e.model.precision, order}, {whole(in)},
+                  {whole(out)});
   return out;
 }
 
@@ -118,26 +119,30 @@ ir::BufferId emit_routed_experts(const Moe& m, ir::BufferId tokens_in, ir::Buffe
   const auto first_token = [&](std::int32_t chunk) { return chunk * m.tokens / chunks; };
   std::vector<ir::BufferId> arrived, returned;
   for (std::int32_t c = 0; c < chunks; ++c) {
+    m.e.builder.set_chunk(c);
     const Extent sent_rows = rows(Extent::Of::rows_sent, m.step(c));
     const auto sent = row_buffer(m, "permute", sent_rows, m.e.model.d_model, BufferKind::dispatch);
     emit_permute(m, "permute", sent_rows, rows_of(tokens_in, first_token(c), first_token(c + 1) - first_token(c)), sent, choices);
     arrived.push_back(emit_dispatch(m, sent, c));
   }
   for (std::int32_t c = 0; c < chunks; ++c) {
+    m.e.builder.set_chunk(c);
     const auto gathered = emit_pair_exchange(m, arrived[static_cast<std::size_t>(c)], c, hw::CollectiveKind::all_gather);
-    const auto sorted = emit_sort(m, "expert_sort", gathered, c);
-    const auto unsorted = emit_sort(m, "expert_unsort", emit_experts(m, sorted, c), c);
+    const auto sorted = emit_sort(m, "expert_sort", gathered, c, hw::RowOrder::by_expert);
+    const auto unsorted = emit_sort(m, "expert_unsort", emit_experts(m, sorted, c), c, hw::RowOrder::by_arrival);
     const auto reduced = emit_pair_exchange(m, unsorted, c, hw::CollectiveKind::reduce_scatter);
     returned.push_back(emit_combine(m, reduced, c));
   }
   const auto out = row_buffer(m, "weighted_sum", Extent::constant(m.tokens), m.e.model.d_model);
   for (std::int32_t c = 0; c < chunks; ++c) {
+    m.e.builder.set_chunk(c);
     const std::int64_t first = first_token(c), count = first_token(c + 1) - first;
     const hw::WeightedSum<Extent> work{Extent::constant(count), rows(Extent::Of::rows_sent, m.step(c)), m.e.model.d_model,
                                        m.e.model.precision};
     m.e.builder.add(stream::compute, "weighted_sum", work, {whole(returned[static_cast<std::size_t>(c)]), rows_of(choices, first, count)},
                     {rows_of(out, first, count)});
   }
+  m.e.builder.set_chunk(0);
   return out;
 }
 

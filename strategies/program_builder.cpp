@@ -30,8 +30,9 @@ ProgramBuilder::ProgramBuilder(std::string name, std::vector<std::string> stream
   program_.streams = std::move(streams);
 }
 
-ir::BufferId ProgramBuilder::buffer(std::string_view label, ir::BufferKind kind, ir::Extent rows, std::int64_t row_bytes) {
-  program_.buffers.push_back({labels_.intern(label), kind, rows, row_bytes});
+ir::BufferId ProgramBuilder::buffer(std::string_view label, ir::BufferKind kind, ir::Extent rows, std::int64_t row_bytes,
+                                    std::optional<ir::ParameterShard> shard) {
+  program_.buffers.push_back({labels_.intern(label), kind, rows, row_bytes, std::move(shard)});
   accesses_.emplace_back();
   return ir::BufferId{static_cast<std::int32_t>(program_.buffers.size()) - 1};
 }
@@ -79,7 +80,7 @@ ir::OpIndex ProgramBuilder::add(ir::StreamId stream, std::string_view label, ir:
   for (const auto& slice : writes) depend_on_overlapping(op, slice, true, before);
   for (const auto& slice : reads) record(op, slice, false);
   for (const auto& slice : writes) record(op, slice, true);
-  program_.ops.push_back({stream, std::move(work), {}, std::move(reads), std::move(writes), labels_.intern(label), scope_});
+  program_.ops.push_back({stream, std::move(work), {}, std::move(reads), std::move(writes), labels_.intern(label), scope_, step_});
   add_edges(op, std::move(before));
   return op;
 }

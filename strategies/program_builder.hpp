@@ -27,10 +27,15 @@ class ProgramBuilder {
  public:
   ProgramBuilder(std::string name, std::vector<std::string> streams, LabelTable& labels);
 
-  [[nodiscard]] ir::BufferId buffer(std::string_view label, ir::BufferKind kind, ir::Extent rows, std::int64_t row_bytes);
+  ir::BufferId buffer(std::string_view label, ir::BufferKind kind, ir::Extent rows, std::int64_t row_bytes,
+                      std::optional<ir::ParameterShard> shard = std::nullopt);
 
-  /// Later ops carry this scope: "layer 3, micro-batch 0".
-  void set_scope(std::string_view scope) { scope_ = labels_.intern(scope); }
+  /// Later ops carry this place: "layer 3, micro-batch 0" and the same for programs.
+  void set_place(std::string_view scope, ir::RoutingStep step) {
+    scope_ = labels_.intern(scope);
+    step_ = step;
+  }
+  void set_chunk(std::int32_t chunk) { step_.chunk = chunk; }
 
   /// Appends an op. It runs after every earlier op whose accesses overlap its own, one of the two being a write; edges that streams or
   /// other edges already imply are left out.
@@ -48,6 +53,7 @@ class ProgramBuilder {
 
   LabelTable& labels_;
   ir::LabelId scope_;
+  ir::RoutingStep step_;
   ir::Program program_;
   std::vector<std::vector<Access>> accesses_;              // by buffer
   std::vector<std::vector<std::int32_t>> last_seen_;       // [op][stream]: newest op of the stream known to end before this op ends

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "strategies/pipeline.hpp"
 
@@ -12,35 +13,61 @@ namespace {
 using ir::BufferKind;
 using ir::Extent;
 
-ir::BufferId weight(const Emission& e, std::string_view label, BufferKind kind, std::int64_t rows, std::int64_t columns) {
-  return e.builder.buffer(label, kind, Extent::constant(rows), columns * e.shapes.element);
+using Split = ir::ParameterShard::Split;
+using Blocks = std::vector<std::int64_t>;
+
+/// Where a weight belongs: its layer and how the full matrix is split over `axis`.
+ir::ParameterShard shard_of(std::int32_t layer, Blocks blocks, Split split, ir::Axis axis = ir::Axis::tensor) {
+  return {layer, std::move(blocks), split, axis, false};
 }
 
-/// [hosted experts · rows, columns]: as many experts as the rank holds of this layer.
-ir::BufferId expert_weight(const Emission& e, std::string_view label, std::int32_t layer, std::int64_t rows, std::int64_t columns) {
-  return e.builder.buffer(label, BufferKind::expert_weights, {Extent::Of::hosted_experts, rows, {layer, 0, 0}}, columns * e.shapes.element);
+/// This rank's part of the full matrix [rows, Σ blocks], split over the tensor group.
+ir::BufferId weight(const Emission& e, std::string_view label, BufferKind kind, std::int64_t rows, ir::ParameterShard shard) {
+  std::int64_t columns = std::accumulate(shard.column_blocks.begin(), shard.column_blocks.end(), std::int64_t{0});
+  if (shard.split == Split::rows) rows /= e.degrees.tensor;
+  if (shard.split == Split::columns) columns /= e.degrees.tensor;
+  return e.builder.buffer(label, kind, Extent::constant(rows), columns * e.shapes.element, std::move(shard));
 }
+
+/// The same for each expert of the layer that the rank hosts, split over the expert-tensor group.
+ir::BufferId expert_weight(const Emission& e, std::string_view label, std::int32_t layer, std::int64_t rows, Blocks blocks, Split split) {
+  std::int64_t columns = std::accumulate(blocks.begin(), blocks.end(), std::int64_t{0});
+  (split == Split::rows ? rows : columns) /= e.degrees.expert_tensor;
+  ir::ParameterShard shard = shard_of(layer, std::move(blocks), split, ir::Axis::expert_tensor);
+  shard.per_expert = true;
+  return e.builder.buffer(label, BufferKind::expert_weights, {Extent::Of::hosted_experts, rows, {layer, 0, 0}}, columns * e.shapes.element,
+                          std::move(shard));
+}
+
+/// Columns of the first MLP matrix: gate and up, or up alone.
+Blocks up_blocks(const Emission& e, std::int64_t d_ff) { return Blocks(static_cast<std::size_t>(e.up_factor()), d_ff); }
 
 void add_expert_weights(const Emission& e, std::int32_t layer, LayerWeights& w) {
-  const std::int64_t d = e.model.d_model, width = e.model.moe->d_ff / e.degrees.expert_tensor;
-  w.router = weight(e, "router_weight", BufferKind::router_weights, d, e.model.moe->experts_per_layer);
-  w.expert_gate_up = expert_weight(e, "expert_gate_up_weight", layer, d, e.up_factor() * width);
-  w.expert_down = expert_weight(e, "expert_down_weight", layer, width, d);
+  const std::int64_t d = e.model.d_model, d_ff = e.model.moe->d_ff;
+  w.router = weight(e, "router_weight", BufferKind::router_weights, d, shard_of(layer, {e.model.moe->experts_per_layer}, Split::none));
+  w.expert_gate_up = expert_weight(e, "expert_gate_up_weight", layer, d, up_blocks(e, d_ff), Split::columns);
+  w.expert_down = expert_weight(e, "expert_down_weight", layer, d_ff, {d}, Split::rows);
+}
+
+void add_dense_weights(const Emission& e, std::int32_t layer, LayerWeights& w) {
+  const std::int64_t d = e.model.d_model;
+  w.gate_up = weight(e, "mlp_gate_up_weight", BufferKind::dense_weights, d, shard_of(layer, up_blocks(e, e.model.d_ff), Split::columns));
+  w.down = weight(e, "mlp_down_weight", BufferKind::dense_weights, e.model.d_ff, shard_of(layer, {d}, Split::rows));
 }
 
 LayerWeights layer_weights(const Emission& e, std::int32_t layer) {
-  const std::int64_t d = e.model.d_model, head_width = e.shapes.heads * e.model.d_head;
+  const ModelSpec& m = e.model;
+  // More tensor ranks than kv heads: each keeps a whole head, as if there were one per rank.
+  const std::int64_t kv_width = e.shapes.kv_heads * e.degrees.tensor * m.d_head, q_width = m.n_heads * m.d_head;
   LayerWeights w{};
-  w.attention_norm = weight(e, "attention_norm_weight", BufferKind::norm_weights, 1, d);
-  w.qkv = weight(e, "qkv_weight", BufferKind::attention_weights, d, head_width + 2 * e.shapes.kv_heads * e.model.d_head);
-  w.output = weight(e, "output_weight", BufferKind::attention_weights, head_width, d);
-  w.mlp_norm = weight(e, "mlp_norm_weight", BufferKind::norm_weights, 1, d);
-  if (e.model.is_moe_layer(layer)) {
+  w.attention_norm = weight(e, "attention_norm_weight", BufferKind::norm_weights, 1, shard_of(layer, {m.d_model}, Split::none));
+  w.qkv = weight(e, "qkv_weight", BufferKind::attention_weights, m.d_model, shard_of(layer, {q_width, kv_width, kv_width}, Split::columns));
+  w.output = weight(e, "output_weight", BufferKind::attention_weights, q_width, shard_of(layer, {m.d_model}, Split::rows));
+  w.mlp_norm = weight(e, "mlp_norm_weight", BufferKind::norm_weights, 1, shard_of(layer, {m.d_model}, Split::none));
+  if (m.is_moe_layer(layer)) {
     add_expert_weights(e, layer, w);
   } else {
-    const std::int64_t width = e.model.d_ff / e.degrees.tensor;
-    w.gate_up = weight(e, "mlp_gate_up_weight", BufferKind::dense_weights, d, e.up_factor() * width);
-    w.down = weight(e, "mlp_down_weight", BufferKind::dense_weights, width, d);
+    add_dense_weights(e, layer, w);
   }
   return w;
 }
@@ -72,8 +99,10 @@ class Stage {
   [[nodiscard]] bool holds_last(std::int32_t chunk) const { return input_.stage == stages() - 1 && chunk == chunks() - 1; }
 
   void allocate_weights() {
-    const std::int64_t vocabulary = e_.model.vocab_size / e_.degrees.tensor;
-    if (holds_first(0)) ends_.embedding = weight(e_, "embedding_weight", BufferKind::embedding_weights, vocabulary, e_.model.d_model);
+    const std::int64_t vocabulary = e_.model.vocab_size, d = e_.model.d_model;
+    if (holds_first(0)) {
+      ends_.embedding = weight(e_, "embedding_weight", BufferKind::embedding_weights, vocabulary, shard_of(0, {d}, Split::rows));
+    }
     for (std::int32_t chunk = 0; chunk < chunks(); ++chunk) {
       const LayerRange range = layers_of(input_.model, input_.strategy, input_.stage, chunk);
       for (std::int64_t layer = range.first; layer < range.last; ++layer) {
@@ -81,21 +110,24 @@ class Stage {
       }
     }
     if (!holds_last(chunks() - 1)) return;
-    ends_.final_norm = weight(e_, "final_norm_weight", BufferKind::norm_weights, 1, e_.model.d_model);
+    ends_.final_norm = weight(e_, "final_norm_weight", BufferKind::norm_weights, 1, shard_of(0, {d}, Split::none));
     const bool shares_table = e_.model.tied_embeddings && ends_.embedding;
     ends_.head = shares_table ? *ends_.embedding
-                              : weight(e_, "head_weight", BufferKind::embedding_weights, e_.model.d_model, vocabulary);
+                              : weight(e_, "head_weight", BufferKind::embedding_weights, d, shard_of(0, {vocabulary}, Split::columns));
   }
+
+  void set_place(const PipelineUnit& unit) { builder_.set_place(fmt::format("micro-batch {}", unit.micro_batch), {0, unit.micro_batch, 0}); }
 
   void emit_unit(const PipelineUnit& unit) {
     const LayerRange range = layers_of(input_.model, input_.strategy, input_.stage, unit.chunk);
-    builder_.set_scope(fmt::format("micro-batch {}", unit.micro_batch));
+    set_place(unit);
     ir::BufferId hidden = holds_first(unit.chunk) ? emit_embedding(e_, *ends_.embedding) : receive(unit);
     for (std::int64_t layer = range.first; layer < range.last; ++layer) {
-      builder_.set_scope(fmt::format("layer {}, micro-batch {}", layer, unit.micro_batch));
+      builder_.set_place(fmt::format("layer {}, micro-batch {}", layer, unit.micro_batch),
+                         {static_cast<std::int32_t>(layer), unit.micro_batch, 0});
       hidden = emit_layer(static_cast<std::int32_t>(layer), unit, range.first, hidden);
     }
-    builder_.set_scope(fmt::format("micro-batch {}", unit.micro_batch));
+    set_place(unit);
     if (holds_last(unit.chunk)) {
       emit_head(e_, hidden, *ends_.final_norm, *ends_.head);
     } else {

@@ -71,8 +71,9 @@ ir::BufferId emit_attention(const Emission& e, ir::BufferId hidden, const LayerW
   const auto normed = emit_norm(e, hidden, weights.attention_norm, "attention_norm");
   const auto gathered = gather_tokens(e, normed, "attention_all_gather");
   const auto qkv = emit_gemm(e, "qkv_projection", gathered, weights.qkv, s.tokens, qkv_width, m.d_model);
-  e.builder.add(stream::compute, "rope", hw::Rope<Extent>{Extent::constant(s.tokens), (s.heads + s.kv_heads) * m.d_head, m.precision},
-                {whole(qkv)}, {whole(qkv)});
+  const hw::Rope<Extent> rope{Extent::constant(s.tokens), (s.heads + s.kv_heads) * m.d_head, m.precision, m.d_head,
+                              e.workload.sequence_length};
+  e.builder.add(stream::compute, "rope", rope, {whole(qkv)}, {whole(qkv)});
   const auto attended = activation(e, "attention", s.tokens, s.heads * m.d_head);
   const hw::Attention<Extent> work{Extent::constant(s.sequences), e.workload.sequence_length, e.workload.sequence_length, s.heads,
                                    s.kv_heads, m.d_head, m.causal, m.precision};

@@ -99,12 +99,25 @@ enum class BufferKind : std::uint8_t { embedding_weights, attention_weights, exp
 [[nodiscard]] std::string_view name_of(BufferKind kind);
 [[nodiscard]] constexpr bool is_parameter(BufferKind kind) { return kind <= BufferKind::norm_weights; }
 
+/// Which part of a full weight matrix a parameter buffer holds. The full matrix [rows, Σ column_blocks] has its blocks side by side (q, k, v;
+/// gate, up); a rank holds, by its member index on `axis`, an equal share of the rows or of each block's columns. Per expert: one such
+/// matrix for each expert hosted on the rank, ascending, one below the other.
+struct ParameterShard {
+  enum class Split : std::uint8_t { none, rows, columns };
+  std::int32_t layer = 0;                   // 0 for weights outside the layers
+  std::vector<std::int64_t> column_blocks;  // elements, of the full matrix
+  Split split = Split::none;
+  Axis axis = Axis::tensor;
+  bool per_expert = false;
+};
+
 /// A two-dimensional array of rows · row_bytes. Parameters and inputs live through the program; others from first write to last use.
 struct BufferSpec {
   LabelId label;
   BufferKind kind;
   Extent rows;
   std::int64_t row_bytes;
+  std::optional<ParameterShard> shard;      // of parameters
 };
 
 struct Op {
@@ -113,7 +126,8 @@ struct Op {
   std::vector<OpIndex> after;               // earlier ops of other streams; same-stream order is implicit
   std::vector<BufferSlice> reads, writes;
   LabelId label;                            // class: "dispatch"
-  LabelId scope;                            // place: "layer 3, micro-batch 0"
+  LabelId scope;                            // place, for people: "layer 3, micro-batch 0"
+  RoutingStep step;                         // place, for programs; layer 0 outside the layers
 };
 
 struct Program {
