@@ -1,7 +1,6 @@
 #include "validation/forecast.hpp"
 
 #include <chrono>
-#include <string_view>
 #include <utility>
 
 #include "strategies/build.hpp"
@@ -10,28 +9,12 @@ namespace fabricast::validation {
 
 namespace {
 
-/// The node that a pointer names, or its nearest ancestor where the file leaves the key to its default.
-const hw::JsonNode& nearest_node(const hw::JsonNode& document, std::string_view pointer) {
-  const hw::JsonNode* node = &document;
-  while (!pointer.empty()) {
-    pointer.remove_prefix(1);  // the leading '/'
-    const std::string_view key = pointer.substr(0, pointer.find('/'));
-    pointer.remove_prefix(key.size());
-    const hw::JsonNode* child = node->find(key);
-    if (!child) break;
-    node = child;
-  }
-  return *node;
-}
-
-/// Adds file and line to an error that knows only the key.
-template <class Action>
-auto with_place(const hw::JsonNode& document, Action&& action) {
+/// The schedule; errors that know only the key get file and line.
+ir::Schedule build(const Experiment& experiment, const hw::Topology& topology) {
   try {
-    return action();
+    return strategy::build_schedule(experiment.model, experiment.workload, experiment.strategy, experiment.routing, topology);
   } catch (const hw::ConfigError& error) {
-    if (error.pointer().empty()) throw;
-    hw::fail(nearest_node(document, error.pointer()), error.what());
+    rethrow_with_place(error, experiment.document);
   }
 }
 
@@ -39,9 +22,7 @@ auto with_place(const hw::JsonNode& document, Action&& action) {
 
 Plan plan(const Experiment& experiment) {
   hw::Topology topology(experiment.cluster);
-  ir::Schedule schedule = with_place(experiment.document, [&] {
-    return strategy::build_schedule(experiment.model, experiment.workload, experiment.strategy, experiment.routing, topology);
-  });
+  ir::Schedule schedule = build(experiment, topology);
   ir::Instances instances = ir::match_instances(schedule);
   return {std::move(topology), std::move(schedule), std::move(instances)};
 }

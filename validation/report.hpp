@@ -14,8 +14,6 @@
 
 namespace fabricast::validation {
 
-class JsonWriter;
-
 /// Computation of one label; means over ranks.
 struct OpSummary {
   std::string label, kind;
@@ -34,7 +32,8 @@ struct CollectiveSummary {
   Seconds time, floor;
   double ratio_to_floor = 1.0;            // 1 where the floor is 0
   BytesPerSecond algorithm_bandwidth, bus_bandwidth;   // as nccl-tests defines them: bytes / time, and that times its bus factor
-  Seconds busy, exposed;                  // mean over ranks: in progress, and while the rank computes nothing (shared equally where several are)
+  Seconds busy, exposed;                  // mean over ranks: in progress, and while the rank computes nothing; where several collectives
+                                          // are exposed at once each takes an equal share
 };
 
 struct LinkSummary {
@@ -89,11 +88,12 @@ struct Report {
   double wall_seconds = 0;
 };
 
+/// 0 where the whole is 0.
+[[nodiscard]] constexpr double share_of(Seconds part, Seconds whole) { return whole > Seconds(0) ? part / whole : 0; }
+
 [[nodiscard]] Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fidelity fidelity);
 
 /// The JSON of schema "fabricast.report/1", ending in a newline. Deterministic but for engine.wall_seconds.
 [[nodiscard]] std::string to_json(const Report& report);
-/// The same fields into an object that is already open.
-void write_report(JsonWriter& json, const Report& report);
 
 }  // namespace fabricast::validation

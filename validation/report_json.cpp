@@ -1,8 +1,7 @@
+#include "validation/report_json.hpp"
+
 #include <string_view>
 #include <utility>
-
-#include "validation/json_writer.hpp"
-#include "validation/report.hpp"
 
 namespace fabricast::validation {
 
@@ -98,22 +97,7 @@ void write_breakdown(JsonWriter& json, std::string_view name, const MemorySummar
   json.close();
 }
 
-void write_memory(JsonWriter& json, const MemorySummary& memory) {
-  json.open_object("memory");
-  json.field("peak_bytes", memory.peak.value());
-  json.field("capacity_bytes", memory.capacity.value());
-  json.field("fits", memory.fits);
-  json.field("rank", memory.fullest.value);
-  write_breakdown(json, "breakdown", memory.breakdown);
-  write_breakdown(json, "parameters_by_kind", memory.parameters_by_kind);
-  json.close();
-}
-
-void write_rest(JsonWriter& json, const Report& report) {
-  json.open_object("expert_load");
-  json.field("imbalance", report.expert_load.imbalance);
-  json.field("variance", report.expert_load.variance);
-  json.close();
+void write_floors_and_engine(JsonWriter& json, const Report& report) {
   json.open_object("floors");
   json.field("compute_seconds", report.floors.compute.value());
   json.field("roofline_seconds", report.floors.roofline.value());
@@ -128,6 +112,24 @@ void write_rest(JsonWriter& json, const Report& report) {
 
 }  // namespace
 
+void write_memory(JsonWriter& json, const MemorySummary& memory) {
+  json.open_object("memory");
+  json.field("peak_bytes", memory.peak.value());
+  json.field("capacity_bytes", memory.capacity.value());
+  json.field("fits", memory.fits);
+  json.field("rank", memory.fullest.value);
+  write_breakdown(json, "breakdown", memory.breakdown);
+  write_breakdown(json, "parameters_by_kind", memory.parameters_by_kind);
+  json.close();
+}
+
+void write_expert_load(JsonWriter& json, const ExpertLoad& load) {
+  json.open_object("expert_load");
+  json.field("imbalance", load.imbalance);
+  json.field("variance", load.variance);
+  json.close();
+}
+
 void write_report(JsonWriter& json, const Report& report) {
   write_header(json, report);
   write_time(json, report.time);
@@ -139,7 +141,8 @@ void write_report(JsonWriter& json, const Report& report) {
   json.close();
   write_links(json, report);
   write_memory(json, report.memory);
-  write_rest(json, report);
+  write_expert_load(json, report.expert_load);
+  write_floors_and_engine(json, report);
 }
 
 std::string to_json(const Report& report) {

@@ -30,7 +30,8 @@ struct GroupSums {
 GroupSums sums_of(const ir::ResolvedCollective& collective, const sim::InstanceInterval& ran) {
   const auto size = static_cast<double>(collective.size.value());
   const auto members = static_cast<std::int64_t>(collective.members.size());
-  return {1, static_cast<double>(members), size, size * hw::bus_factor(collective.kind, members), to_seconds(ran.end - ran.start), ran.floor};
+  const double bus_bytes = size * hw::bus_factor(collective.kind, members);
+  return {1, static_cast<double>(members), size, bus_bytes, to_seconds(ran.end - ran.start), ran.floor};
 }
 
 BytesPerSecond rate(double bytes, Seconds time) { return BytesPerSecond(time > Seconds(0) ? bytes / time.value() : 0); }

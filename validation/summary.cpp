@@ -1,0 +1,175 @@
+#include "validation/summary.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace fabricast::validation {
+
+namespace {
+
+constexpr double least_share_listed = 0.002;   // of the step; smaller classes are summed in one line
+constexpr std::size_t hottest_links_shown = 5;
+
+std::string heading(const Report& report) {
+  return fmt::format("{}: {} step of {} tokens on {} ({}), {} ({})", report.experiment, report.phase,
+                     show_count(static_cast<double>(report.tokens_per_step)), count_of(report.ranks, "GPU"), count_of(report.nodes, "node"),
+                     report.source, report.fidelity);
+}
+
+std::string headline(const Report& report) {
+  Table table({{"", Table::Align::left}, {"", Table::Align::left}});
+  table.add({"Step", show(report.step)});
+  table.add({"Throughput", fmt::format("{} tokens/s  ({} per GPU)", show_count(report.tokens_per_second),
+                                       show_count(report.tokens_per_second_per_gpu))});
+  table.add({"MFU", fmt::format("{} of {} dense per GPU", show_share(report.mfu), show(report.peak))});
+  table.add({"Memory", fmt::format("{}: {} of {} on the fullest GPU", report.memory.fits ? "fits" : "DOES NOT FIT",
+                                   show_memory(report.memory.peak), show_memory(report.memory.capacity))});
+  if (report.expert_load.imbalance > 1.0) {
+    table.add({"Expert load", fmt::format("most loaded rank has {} the mean", show_factor(report.expert_load.imbalance))});
+  }
+  return table.text() + '\n';
+}
+
+/// Lines of a table of times; classes too small to matter are gathered in one line.
+struct Remainder {
+  std::size_t classes = 0;
+  Seconds busy, exposed;
+};
+
+std::vector<OpSummary> by_time(std::vector<OpSummary> ops) {
+  std::stable_sort(ops.begin(), ops.end(), [](const OpSummary& a, const OpSummary& b) { return a.busy > b.busy; });
+  return ops;
+}
+
+std::vector<CollectiveSummary> by_time(std::vector<CollectiveSummary> collectives) {
+  std::stable_sort(collectives.begin(), collectives.end(), [](const auto& a, const auto& b) { return a.busy > b.busy; });
+  return collectives;
+}
+
+void add_computation(Table& table, const Report& report) {
+  Remainder rest;
+  for (const OpSummary& op : by_time(report.ops)) {
+    if (share_of(op.busy, report.step) < least_share_listed) {
+      rest.classes += 1;
+      rest.busy += op.busy;
+      continue;
+    }
+    const bool on_tensor_cores = op.flop > Flop(0) && report.peak > FlopPerSecond(0) && op.busy > Seconds(0);
+    const std::string of_peak = on_tensor_cores ? show_share((op.flop / op.busy).value() / report.peak.value()) : "";
+    table.add({op.label, op.kind, show_count(op.count), show(op.busy), "", show_share(share_of(op.busy, report.step)), of_peak});
+  }
+  if (rest.classes > 0) {
+    const std::string name = fmt::format("other ({})", rest.classes);
+    table.add({name, "computation", "", show(rest.busy), "", show_share(share_of(rest.busy, report.step))});
+  }
+}
+
+void add_communication(Table& table, const Report& report) {
+  Remainder rest;
+  for (const CollectiveSummary& collective : by_time(report.collectives)) {
+    if (share_of(collective.busy, report.step) < least_share_listed) {
+      rest.classes += 1;
+      rest.busy += collective.busy;
+      rest.exposed += collective.exposed;
+      continue;
+    }
+    table.add({collective.label, collective.kind, show_count(collective.count), show(collective.busy), show(collective.exposed),
+               show_share(share_of(collective.exposed, report.step))});
+  }
+  if (rest.classes > 0) {
+    table.add({fmt::format("other ({})", rest.classes), "communication", "", show(rest.busy), show(rest.exposed),
+               show_share(share_of(rest.exposed, report.step))});
+  }
+}
+
+std::string time_table(const Report& report, TextStyle style) {
+  Table table({{"op", Table::Align::left}, {"kind", Table::Align::left}, {"count"}, {"busy"}, {"exposed"}, {"of step"}, {"of peak"}});
+  const TimeSummary& time = report.time;
+  add_computation(table, report);
+  table.add_rule();
+  table.add({"computation", "", "", show(time.compute_busy), "", show_share(share_of(time.compute_busy, report.step)),
+             report.mfu > 0 && time.compute_busy > Seconds(0) ? show_share(report.mfu * (report.step / time.compute_busy)) : ""});
+  if (!report.collectives.empty()) {
+    table.add_rule();
+    add_communication(table, report);
+    table.add_rule();
+    table.add({"communication", "", "", show(time.communication_busy), show(time.communication_exposed),
+               show_share(share_of(time.communication_exposed, report.step))});
+  }
+  table.add({"idle, waiting for a peer", "", "", show(time.waiting), "", show_share(share_of(time.waiting, report.step))});
+  table.add({"idle otherwise", "", "", show(time.idle - time.waiting), "", show_share(share_of(time.idle - time.waiting, report.step))});
+  return style.strong("Where the time goes") + " (mean over ranks; communication counts where it is not hidden)\n" + table.text() + '\n';
+}
+
+std::string collective_table(const Report& report, TextStyle style) {
+  if (report.collectives.empty()) return {};
+  Table table({{"collective", Table::Align::left}, {"axis", Table::Align::left}, {"ranks"}, {"count"}, {"size"}, {"each"}, {"floor"},
+               {"time/floor"}, {"busbw"}});
+  for (const CollectiveSummary& collective : by_time(report.collectives)) {
+    const double count = std::max(collective.count, 1.0);
+    table.add({collective.label, collective.axis, show_count(collective.members), show_count(collective.count),
+               show_traffic(collective.bytes / count), show(collective.time / count), show(collective.floor / count),
+               show_factor(collective.ratio_to_floor), show(collective.bus_bandwidth)});
+  }
+  return style.strong("Communication against its byte floor") + " (per collective)\n" + table.text() + '\n';
+}
+
+std::string link_table(const Report& report, TextStyle style) {
+  Table table({{"links", Table::Align::left}, {"carried"}, {"mean use"}, {"most"}});
+  for (const auto& [kind, links] : report.links) {
+    if (links.bytes == 0) continue;
+    table.add({kind, show_traffic(links.bytes), show_share(links.mean_utilization), show_share(links.max_utilization)});
+  }
+  if (report.hottest_links.empty()) return {};
+  table.add_rule();
+  for (std::size_t i = 0; i < std::min(hottest_links_shown, report.hottest_links.size()); ++i) {
+    const HotLink& link = report.hottest_links[i];
+    table.add({link.name, show_traffic(link.bytes), show_share(link.utilization)});
+  }
+  return style.strong("Links") + " (over the step; the hottest below)\n" + table.text() + '\n';
+}
+
+std::string floor_table(const Report& report, TextStyle style) {
+  Table table({{"floor", Table::Align::left}, {"time"}, {"step/floor"}});
+  const auto add = [&](const std::string& name, Seconds floor) {
+    table.add({name, show(floor), floor > Seconds(0) ? show_factor(report.step / floor) : "-"});
+  };
+  add("all FLOP at dense peak", report.floors.compute);
+  add("each kernel at its roofline", report.floors.roofline);
+  add("busiest link at its bandwidth", report.floors.network);
+  return style.strong("The step against its floors") + "\n" + table.text() + '\n';
+}
+
+}  // namespace
+
+std::string count_of(std::int64_t n, const std::string& noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
+
+std::string memory_table(const MemorySummary& memory) {
+  Table table({{"memory", Table::Align::left}, {"bytes"}, {"of capacity"}});
+  const auto add = [&](const std::string& name, Bytes bytes) {
+    if (bytes == Bytes(0)) return;
+    table.add({name, show_memory(bytes), show_share(static_cast<double>(bytes.value()) / static_cast<double>(memory.capacity.value()))});
+  };
+  for (const auto& [kind, bytes] : memory.breakdown) {
+    if (kind != "parameters") add(kind, bytes);
+    if (kind != "parameters") continue;
+    for (const auto& [weights, size] : memory.parameters_by_kind) add(weights, size);
+  }
+  table.add_rule();
+  add("peak", memory.peak);
+  add("capacity", memory.capacity);
+  return table.text();
+}
+
+std::string summary(const Report& report, TextStyle style) {
+  std::string out = style.strong(heading(report)) + "\n\n" + headline(report);
+  out += time_table(report, style) + collective_table(report, style) + link_table(report, style);
+  out += style.strong("Memory") + fmt::format(" (rank {}, the fullest)\n", report.memory.fullest.value) + memory_table(report.memory) + '\n';
+  out += floor_table(report, style) + style.strong("What bounds the step") + '\n';
+  for (const std::string& sentence : what_bounds(report)) out += wrap(sentence, 2);
+  return out;
+}
+
+}  // namespace fabricast::validation
