@@ -1,0 +1,93 @@
+// Sizes of collectives: who contributes how many bytes.
+#include <algorithm>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+
+#include "strategies/ir/resolve.hpp"
+
+namespace fabricast::ir {
+
+namespace {
+
+Bytes sum_of(const std::vector<Bytes>& counts) { return std::accumulate(counts.begin(), counts.end(), Bytes{}); }
+
+bool contributes_shards(hw::CollectiveKind kind) {
+  return kind == hw::CollectiveKind::all_gather || kind == hw::CollectiveKind::reduce_scatter;
+}
+
+/// rows[s · n + d]: what member s dispatches to member d.
+std::vector<std::int64_t> dispatch_rows(const Schedule& schedule, std::span<const Rank> members, RoutingStep step) {
+  std::vector<std::int64_t> rows(members.size() * members.size(), 0);
+  for (std::size_t s = 0; s < members.size(); ++s) {
+    const RankBinding& sender = schedule.ranks[members[s].index()];
+    const auto to_each = std::span(rows).subspan(s * members.size(), members.size());
+    for (std::int32_t i = 0; i < sender.sources_dispatched; ++i) schedule.routing.add_rows_to(step, sender.source + i, to_each);
+  }
+  return rows;
+}
+
+std::vector<std::int64_t> transpose(const std::vector<std::int64_t>& square, std::size_t n) {
+  std::vector<std::int64_t> result(square.size());
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) result[j * n + i] = square[i * n + j];
+  }
+  return result;
+}
+
+class Resolve {
+ public:
+  Resolve(const Schedule& schedule, Rank member) : schedule_(schedule), member_(member) {}
+
+  ResolvedCollective operator()(const Collective& c) const {
+    ResolvedCollective result{c.kind, c.algorithm, c.axis, schedule_.group_of(member_, c.axis).members, {}, {}};
+    const auto bytes_at = [&](Rank rank) { return Bytes(evaluate(c.shard, schedule_, rank) * c.row_bytes); };
+    if (contributes_shards(c.kind)) {
+      for (const Rank rank : result.members) result.counts.push_back(bytes_at(rank));
+    } else {
+      result.counts = {bytes_at(member_)};
+    }
+    result.size = sum_of(result.counts);
+    return result;
+  }
+
+  ResolvedCollective operator()(const AllToAll& a) const {
+    ResolvedCollective result{hw::CollectiveKind::all_to_all, a.algorithm, Axis::expert, schedule_.group_of(member_, Axis::expert).members, {}, {}};
+    const std::size_t n = result.members.size();
+    auto rows = dispatch_rows(schedule_, result.members, a.step);
+    if (a.direction == AllToAll::Direction::combine) rows = transpose(rows, n);
+    result.counts.reserve(rows.size());
+    for (const std::int64_t count : rows) result.counts.push_back(Bytes(count * a.row_bytes));
+    result.size = sum_of(result.counts) / static_cast<std::int64_t>(n);
+    return result;
+  }
+
+  ResolvedCollective operator()(const Send& s) const { return message(s.axis, member_, peer(s.axis, s.peer), s.rows, s.row_bytes); }
+  ResolvedCollective operator()(const Recv& r) const { return message(r.axis, peer(r.axis, r.peer), member_, r.rows, r.row_bytes); }
+
+  template <template <class> class Computation, class Rows>
+  ResolvedCollective operator()(const Computation<Rows>&) const {
+    throw std::logic_error("resolve_collective: the op computes");
+  }
+
+ private:
+  [[nodiscard]] Rank peer(Axis axis, std::int32_t index) const {
+    return schedule_.group_of(member_, axis).members[static_cast<std::size_t>(index)];
+  }
+
+  [[nodiscard]] ResolvedCollective message(Axis axis, Rank source, Rank destination, const Extent& rows, std::int64_t row_bytes) const {
+    const Bytes size(evaluate(rows, schedule_, member_) * row_bytes);
+    return {hw::CollectiveKind::send, hw::CollectiveAlgorithm::automatic, axis, {source, destination}, {size}, size};
+  }
+
+  const Schedule& schedule_;
+  Rank member_;
+};
+
+}  // namespace
+
+ResolvedCollective resolve_collective(const Schedule& schedule, Rank member, const Op& op) {
+  return std::visit(Resolve(schedule, member), op.work);
+}
+
+}  // namespace fabricast::ir
