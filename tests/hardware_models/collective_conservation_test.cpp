@@ -174,7 +174,9 @@ TEST_CASE("a two-level broadcast brings the root's data to every member") {
       replay.gather(phases.front(), [](std::size_t member, std::size_t) { return member == 0; });
       replay.expect_claimed(phases.front());
     }
-    replay.gather(phases[in_node], [&](std::size_t m, std::size_t unit) { return group.node[m] == group.node[0] && group.local[m] == unit; });
+    replay.gather(phases[in_node], [&](std::size_t member, std::size_t unit) {
+      return group.node[member] == group.node[0] && group.local[member] == unit;
+    });
     replay.expect_claimed(phases[in_node]);
     if (in_node) {
       replay.gather(phases.back(), [&](std::size_t member, std::size_t unit) { return group.local[member] == unit; });

@@ -33,8 +33,15 @@ struct Group {
 
 /// Side by side, interleaved, out of order, one node, one member per node, many.
 inline std::vector<Group> even_groups() {
-  return {Group({0, 0}),          Group({0, 1}),          Group({7, 3}),          Group({3, 3, 3, 3, 3}), Group({4, 0, 2}),
-          Group({0, 0, 1, 1, 2, 2}), Group({0, 1, 0, 1}), Group({5, 2, 2, 5, 9, 9}), Group({0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3})};
+  return {Group({0, 0}),
+          Group({0, 1}),
+          Group({7, 3}),
+          Group({3, 3, 3, 3, 3}),
+          Group({4, 0, 2}),
+          Group({0, 0, 1, 1, 2, 2}),
+          Group({0, 1, 0, 1}),
+          Group({5, 2, 2, 5, 9, 9}),
+          Group({0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3})};
 }
 
 inline std::vector<Group> uneven_groups() { return {Group({0, 0, 1}), Group({1, 0, 0, 0, 2, 2}), Group({4, 4, 1, 4, 1, 1, 1, 0})}; }
