@@ -1,0 +1,38 @@
+#include <CLI/CLI.hpp>
+
+#include <optional>
+
+#include "tools/fabricast/commands.hpp"
+#include "tools/fabricast/output.hpp"
+#include "validation/description.hpp"
+#include "validation/experiment.hpp"
+#include "validation/forecast.hpp"
+
+namespace fabricast::tools {
+
+DescribeCommand::DescribeCommand(CLI::App& app)
+    : command_(*app.add_subcommand("describe", "Show what an experiment runs where, without simulating it")) {
+  command_.add_option("experiment", experiment_, "Experiment file")->required()->type_name("FILE");
+  common_.declare(command_);
+  command_.footer(
+      "Example: which ranks form groups if tensor parallelism is 4\n"
+      "  fabricast describe configs/experiments/ep64_tp2.json --set strategy.tensor=4 --set strategy.expert=32");
+}
+
+bool DescribeCommand::chosen() const { return command_.parsed(); }
+
+ExitCode DescribeCommand::run() const {
+  const validation::Experiment experiment = validation::load_experiment(experiment_, common_.sets);
+  std::optional<Output> json;
+  if (common_.json) json.emplace(*common_.json);
+  const validation::Plan plan = validation::plan(experiment);
+  const validation::Description description = validation::describe(experiment, plan);
+  if (json) {
+    json->stream() << validation::to_json(description);
+    json->commit();
+  }
+  if (common_.prints_summary()) print(validation::summary(description, {colour_on_standard_output()}));
+  return ExitCode::success;
+}
+
+}  // namespace fabricast::tools

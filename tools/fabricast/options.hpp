@@ -1,0 +1,48 @@
+// Options that commands share, and what they mean. Knows no command.
+#pragma once
+
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "sim/simulate.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace fabricast::tools {
+
+/// A command line that cannot be carried out. One line, with the remedy.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct CommonOptions {
+  std::vector<std::string> sets;          // "path.to.key=value"
+  std::optional<std::string> json;
+  bool quiet = false;
+
+  void declare(CLI::App& command);
+  /// Results for people go to standard output unless --quiet, or --json - which has it to itself.
+  [[nodiscard]] bool prints_summary() const;
+};
+
+struct SimulationOptions {
+  std::optional<std::string> trace;
+  std::string fidelity = "flow";
+  bool require_fit = false;
+
+  void declare(CLI::App& command, const std::string& trace_help);
+  [[nodiscard]] sim::SimulateOptions simulate_options() const;   // throws UsageError
+};
+
+/// Throws UsageError naming the first word of the command line that no command or option takes, and the nearest that one does.
+void reject_leftovers(const CLI::App& app);
+
+/// ", did you mean 'simulate'?" or nothing.
+[[nodiscard]] std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates);
+
+}  // namespace fabricast::tools

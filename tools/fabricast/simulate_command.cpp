@@ -1,0 +1,48 @@
+#include <CLI/CLI.hpp>
+
+#include <optional>
+
+#include "tools/fabricast/commands.hpp"
+#include "tools/fabricast/output.hpp"
+#include "validation/chrome_trace.hpp"
+#include "validation/experiment.hpp"
+#include "validation/forecast.hpp"
+#include "validation/report.hpp"
+#include "validation/summary.hpp"
+
+namespace fabricast::tools {
+
+SimulateCommand::SimulateCommand(CLI::App& app) : command_(*app.add_subcommand("simulate", "Forecast one step of an experiment")) {
+  command_.add_option("experiment", experiment_, "Experiment file")->required()->type_name("FILE");
+  simulation_.declare(command_, "Write a Chrome trace, which https://ui.perfetto.dev opens");
+  common_.declare(command_);
+  command_.footer(
+      "Example: twice the sequences on GPUs of 64 GiB, with a timeline\n"
+      "  fabricast simulate configs/experiments/ep64_tp2.json --set workload.sequences=256 \\\n"
+      "      --set cluster.gpu.memory=\"64 GiB\" --trace trace.json");
+}
+
+bool SimulateCommand::chosen() const { return command_.parsed(); }
+
+ExitCode SimulateCommand::run() const {
+  const sim::SimulateOptions options = simulation_.simulate_options();
+  const validation::Experiment experiment = validation::load_experiment(experiment_, common_.sets);
+  std::optional<Output> json, trace;
+  if (common_.json) json.emplace(*common_.json);
+  if (simulation_.trace) trace.emplace(*simulation_.trace);
+
+  const validation::Forecast forecast = validation::forecast(experiment, options);
+  const validation::Report report = validation::summarize(experiment, forecast, options.fidelity);
+  if (trace) {
+    validation::write_chrome_trace(forecast, trace->stream());
+    trace->commit();
+  }
+  if (json) {
+    json->stream() << validation::to_json(report);
+    json->commit();
+  }
+  if (common_.prints_summary()) print(validation::summary(report, {colour_on_standard_output()}));
+  return simulation_.require_fit && !report.memory.fits ? ExitCode::answer_is_no : ExitCode::success;
+}
+
+}  // namespace fabricast::tools
