@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -194,10 +195,20 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
   std::size_t values_ = 0;
 };
 
-[[noreturn]] void reject_file(const std::string& name, const std::string& reason) { throw ConfigError(name + ": cannot be read: " + reason); }
+[[noreturn]] void reject_file(const std::string& name, const std::string& reason) {
+  throw ConfigError(name + ": cannot be read: " + reason);
+}
 
 [[noreturn]] void reject_size(const std::string& name) {
   throw ConfigError(fmt::format("{}: larger than {} MiB; no configuration is that large", name, most_text >> 20U));
+}
+
+/// The parser would take a NUL for the end of the text.
+void reject_nul(std::string_view text, const std::string& name) {
+  const auto at = text.find('\0');
+  if (at == std::string_view::npos) return;
+  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+  throw JsonSyntaxError(fmt::format("{}:{}: not JSON: a NUL byte; is this a text file in UTF-8?", name, line));
 }
 
 std::string shown_value(const JsonNode& node) {
@@ -258,6 +269,7 @@ void fail(const JsonNode& where, const std::string& message) {
 
 JsonNode parse_json_text(std::string_view text, const std::string& name) {
   if (text.size() > most_text) reject_size(name);
+  reject_nul(text, name);
   Position position;
   TreeBuilder builder(name, position);
   const CountingIterator begin(text.data(), &position);

@@ -121,6 +121,16 @@ std::optional<std::string> bit_or_byte(std::string_view unit) {
   return fmt::format("\"{0}bit/s\" for bits or \"{0}B/s\" for bytes", letter);
 }
 
+/// Undoes two habits of writing that edit distance does not see through: "µs" and "usec" for "us".
+std::string plain_spelling(std::string_view unit) {
+  std::string plain(unit);
+  for (const std::string_view micro : {"\u00b5", "\u03bc"}) {
+    if (plain.starts_with(micro)) plain.replace(0, micro.size(), "u");
+  }
+  if (plain.ends_with("sec")) plain.resize(plain.size() - 2);
+  return plain;
+}
+
 [[noreturn]] void reject_unit(std::string_view unit, const Kind& kind) {
   if (unit.empty()) throw QuantityError(fmt::format("has no unit; write one, as in \"{}\" (known: {})", kind.example, list_of(kind)));
   std::string remedy;
@@ -129,7 +139,7 @@ std::optional<std::string> bit_or_byte(std::string_view unit) {
   } else {
     std::vector<std::string> names;
     for (const Unit& known : kind.units) names.emplace_back(known.name);
-    if (const auto near = nearest(unit, names)) remedy = fmt::format("did you mean \"{}\"?", *near);
+    if (const auto near = nearest(plain_spelling(unit), names)) remedy = fmt::format("did you mean \"{}\"?", *near);
   }
   if (remedy.empty()) remedy = fmt::format("write it as in \"{}\"", kind.example);
   throw QuantityError(fmt::format("unknown unit {}; {} (known: {})", shown(unit, 20), remedy, list_of(kind)));
