@@ -68,7 +68,9 @@ class FillRows {
   std::optional<hw::Kernel> operator()(const hw::RmsNorm<Extent>& w) const {
     return hw::RmsNorm<std::int64_t>{of(w.rows), w.width, w.precision};
   }
-  std::optional<hw::Kernel> operator()(const hw::Rope<Extent>& w) const { return hw::Rope<std::int64_t>{of(w.rows), w.width, w.precision}; }
+  std::optional<hw::Kernel> operator()(const hw::Rope<Extent>& w) const {
+    return hw::Rope<std::int64_t>{of(w.rows), w.width, w.precision, w.head_dim, w.sequence_length};
+  }
   std::optional<hw::Kernel> operator()(const hw::ResidualAdd<Extent>& w) const {
     return hw::ResidualAdd<std::int64_t>{of(w.rows), w.width, w.precision};
   }
@@ -79,7 +81,7 @@ class FillRows {
     return hw::Router<std::int64_t>{of(w.rows), w.width, w.experts, w.top_k, w.precision};
   }
   std::optional<hw::Kernel> operator()(const hw::Permute<Extent>& w) const {
-    return hw::Permute<std::int64_t>{of(w.rows), w.width, w.precision};
+    return hw::Permute<std::int64_t>{of(w.rows), w.width, w.precision, w.order};
   }
   std::optional<hw::Kernel> operator()(const hw::WeightedSum<Extent>& w) const {
     return hw::WeightedSum<std::int64_t>{of(w.tokens), of(w.rows), w.width, w.precision};
