@@ -65,6 +65,7 @@ struct Collective {
   Extent shard;
   std::int64_t row_bytes;
   hw::CollectiveAlgorithm algorithm = hw::CollectiveAlgorithm::automatic;
+  hw::Precision precision = hw::Precision::bf16;      // of the elements that a reduction sums
 };
 
 /// Dispatch (tokens to experts) or combine (back) over the expert axis; sizes come from the routing plan.
@@ -109,6 +110,10 @@ struct ParameterShard {
   Split split = Split::none;
   Axis axis = Axis::tensor;
   bool per_expert = false;
+  // By block of a split by columns: so many neighbouring members hold the same share (key and value heads, where the axis has more members
+  // than there are heads). Empty: 1 each.
+  std::vector<std::int64_t> sharers = {};
+  bool is_transposed_embedding = false;     // the head of tied embeddings, on a stage that does not hold the table itself
 };
 
 /// A two-dimensional array of rows · row_bytes. Parameters and inputs live through the program; others from first write to last use.
