@@ -62,7 +62,7 @@ ir::BufferId emit_pair_exchange(const Moe& m, ir::BufferId in, std::int32_t chun
   const char* label = gathers ? "expert_all_gather" : "expert_reduce_scatter";
   const Extent own = rows(Extent::Of::rows_received, m.step(chunk));
   const auto out = row_buffer(m, label, gathers ? rows(Extent::Of::expert_rows, m.step(chunk)) : own, m.e.model.d_model);
-  const ir::Collective work{kind, ir::Axis::expert_tensor, own, m.e.hidden_bytes(), m.e.strategy.algorithms.tensor};
+  const ir::Collective work{kind, ir::Axis::expert_tensor, own, m.e.hidden_bytes(), m.e.strategy.algorithms.tensor, m.e.model.precision};
   m.e.builder.add(gathers ? stream::expert_gather : stream::expert_scatter, label, work, {whole(in)}, {whole(out)});
   return out;
 }
@@ -108,7 +108,7 @@ ir::BufferId emit_router(const Moe& m, ir::BufferId normed) {
   if (m.tokens == shard) return choices;
   const auto gathered = m.e.builder.buffer("router_all_gather", BufferKind::activations, Extent::constant(m.tokens), row_bytes);
   const ir::Collective gather{hw::CollectiveKind::all_gather, ir::Axis::tensor, Extent::constant(shard), row_bytes,
-                              m.e.strategy.algorithms.tensor};
+                              m.e.strategy.algorithms.tensor, hw::Precision::fp32};
   m.e.builder.add(stream::tensor, "router_all_gather", gather, {whole(choices)}, {whole(gathered)});
   return gathered;
 }

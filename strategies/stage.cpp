@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "strategies/pipeline.hpp"
 
@@ -21,20 +20,26 @@ ir::ParameterShard shard_of(std::int32_t layer, Blocks blocks, Split split, ir::
   return {layer, std::move(blocks), split, axis, false};
 }
 
+/// Columns of the matrix on one of `members` ranks.
+std::int64_t columns_of(const ir::ParameterShard& shard, std::int64_t members) {
+  std::int64_t columns = 0;
+  for (std::size_t b = 0; b < shard.column_blocks.size(); ++b) columns += shard.column_blocks[b] * (shard.sharers.empty() ? 1 : shard.sharers[b]);
+  return shard.split == Split::columns ? columns / members : columns;
+}
+
 /// This rank's part of the full matrix [rows, Σ blocks], split over the tensor group.
 ir::BufferId weight(const Emission& e, std::string_view label, BufferKind kind, std::int64_t rows, ir::ParameterShard shard) {
-  std::int64_t columns = std::accumulate(shard.column_blocks.begin(), shard.column_blocks.end(), std::int64_t{0});
+  const std::int64_t columns = columns_of(shard, e.degrees.tensor);
   if (shard.split == Split::rows) rows /= e.degrees.tensor;
-  if (shard.split == Split::columns) columns /= e.degrees.tensor;
   return e.builder.buffer(label, kind, Extent::constant(rows), columns * e.shapes.element, std::move(shard));
 }
 
 /// The same for each expert of the layer that the rank hosts, split over the expert-tensor group.
 ir::BufferId expert_weight(const Emission& e, std::string_view label, std::int32_t layer, std::int64_t rows, Blocks blocks, Split split) {
-  std::int64_t columns = std::accumulate(blocks.begin(), blocks.end(), std::int64_t{0});
-  (split == Split::rows ? rows : columns) /= e.degrees.expert_tensor;
   ir::ParameterShard shard = shard_of(layer, std::move(blocks), split, ir::Axis::expert_tensor);
   shard.per_expert = true;
+  const std::int64_t columns = columns_of(shard, e.degrees.expert_tensor);
+  if (split == Split::rows) rows /= e.degrees.expert_tensor;
   return e.builder.buffer(label, BufferKind::expert_weights, {Extent::Of::hosted_experts, rows, {layer, 0, 0}}, columns * e.shapes.element,
                           std::move(shard));
 }
@@ -57,11 +62,13 @@ void add_dense_weights(const Emission& e, std::int32_t layer, LayerWeights& w) {
 
 LayerWeights layer_weights(const Emission& e, std::int32_t layer) {
   const ModelSpec& m = e.model;
-  // More tensor ranks than kv heads: each keeps a whole head, as if there were one per rank.
-  const std::int64_t kv_width = e.shapes.kv_heads * e.degrees.tensor * m.d_head, q_width = m.n_heads * m.d_head;
+  const std::int64_t kv_width = m.n_kv_heads * m.d_head, q_width = m.n_heads * m.d_head;
+  const std::int64_t sharers_of_kv_head = std::max<std::int64_t>(1, e.degrees.tensor / m.n_kv_heads);
+  ir::ParameterShard qkv_shard = shard_of(layer, {q_width, kv_width, kv_width}, Split::columns);
+  qkv_shard.sharers = {1, sharers_of_kv_head, sharers_of_kv_head};
   LayerWeights w{};
   w.attention_norm = weight(e, "attention_norm_weight", BufferKind::norm_weights, 1, shard_of(layer, {m.d_model}, Split::none));
-  w.qkv = weight(e, "qkv_weight", BufferKind::attention_weights, m.d_model, shard_of(layer, {q_width, kv_width, kv_width}, Split::columns));
+  w.qkv = weight(e, "qkv_weight", BufferKind::attention_weights, m.d_model, std::move(qkv_shard));
   w.output = weight(e, "output_weight", BufferKind::attention_weights, q_width, shard_of(layer, {m.d_model}, Split::rows));
   w.mlp_norm = weight(e, "mlp_norm_weight", BufferKind::norm_weights, 1, shard_of(layer, {m.d_model}, Split::none));
   if (m.is_moe_layer(layer)) {
@@ -111,9 +118,13 @@ class Stage {
     }
     if (!holds_last(chunks() - 1)) return;
     ends_.final_norm = weight(e_, "final_norm_weight", BufferKind::norm_weights, 1, shard_of(0, {d}, Split::none));
-    const bool shares_table = e_.model.tied_embeddings && ends_.embedding;
-    ends_.head = shares_table ? *ends_.embedding
-                              : weight(e_, "head_weight", BufferKind::embedding_weights, d, shard_of(0, {vocabulary}, Split::columns));
+    if (e_.model.tied_embeddings && ends_.embedding) {
+      ends_.head = ends_.embedding;
+      return;
+    }
+    ir::ParameterShard shard = shard_of(0, {vocabulary}, Split::columns);
+    shard.is_transposed_embedding = e_.model.tied_embeddings;
+    ends_.head = weight(e_, "head_weight", BufferKind::embedding_weights, d, std::move(shard));
   }
 
   void set_place(const PipelineUnit& unit) { builder_.set_place(fmt::format("micro-batch {}", unit.micro_batch), {0, unit.micro_batch, 0}); }

@@ -24,7 +24,7 @@ ir::BufferId exchange(const Emission& e, ir::BufferId in, std::string_view label
   if (e.degrees.tensor == 1) return in;
   const auto out = activation(e, label, rows_out, e.model.d_model);
   const ir::Collective collective{kind, ir::Axis::tensor, Extent::constant(e.shapes.shard_tokens), e.hidden_bytes(),
-                                  e.strategy.algorithms.tensor};
+                                  e.strategy.algorithms.tensor, e.model.precision};
   e.builder.add(stream::tensor, label, collective, {whole(in)}, {whole(out)});
   return out;
 }

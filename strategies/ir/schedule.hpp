@@ -81,6 +81,8 @@ struct AllToAll {
 struct Send { Axis axis; std::int32_t peer; std::int32_t tag; Extent rows; std::int64_t row_bytes; };
 struct Recv { Axis axis; std::int32_t peer; std::int32_t tag; Extent rows; std::int64_t row_bytes; };
 
+/// A Gemm whose input has more rows than m takes the last row of each of m equal parts (logits of each sequence's last token). A Gemm whose
+/// weight an Embedding reads, too, takes it as that table, [n, k], transposed (tied embeddings).
 using Work = std::variant<hw::Gemm<Extent>, hw::GroupedGemm<ExpertRows>, hw::Attention<Extent>, hw::Embedding<Extent>,
                           hw::RmsNorm<Extent>, hw::Rope<Extent>, hw::ResidualAdd<Extent>, hw::Activation<Extent>, hw::Router<Extent>,
                           hw::Permute<Extent>, hw::WeightedSum<Extent>, Collective, AllToAll, Send, Recv>;
