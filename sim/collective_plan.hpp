@@ -1,0 +1,50 @@
+// What the network has to do for one collective: which transfers, over which paths, how long after the phase's start, and the byte floor.
+// Knows no simulated time: it says what follows the start of a phase, not when that is.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "hardware_models/collective_model.hpp"
+#include "hardware_models/collectives.hpp"
+#include "hardware_models/topology.hpp"
+#include "sim/path_table.hpp"
+
+namespace fabricast::sim {
+
+struct PlannedTransfer {
+  std::int32_t source, destination;         // members
+  PathId path;
+  Bytes payload;
+  Bytes wire;                               // payload / efficiency, rounded up
+};
+
+/// Transfers [first, last) of the plan, whose first bytes enter the network `delay` after their phase's start: the latencies of route and
+/// software, once per dependent step.
+struct Launch {
+  SimTime delay;
+  std::int32_t first, last;
+};
+
+/// Launches [first, last) of the plan. A phase starts when all transfers of the one before it have ended.
+struct PlannedPhase {
+  std::int32_t first, last;
+  std::int32_t transfers;
+};
+
+struct CollectivePlan {
+  SimTime base_latency;                     // before the first phase; 0 where nothing is transferred
+  Seconds floor;
+  std::vector<PlannedTransfer> transfers;
+  std::vector<Launch> launches;
+  std::vector<PlannedPhase> phases;
+  std::vector<std::int32_t> transfers_of;   // by member: in and out, all phases
+};
+
+/// `wanted` may be automatic. gpu_of and counts as in hardware_models/byte_floor.hpp.
+[[nodiscard]] CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
+                                             hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
+                                             PathTable& paths);
+
+}  // namespace fabricast::sim

@@ -1,0 +1,54 @@
+#include "sim/plan_cache.hpp"
+
+#include <utility>
+
+namespace fabricast::sim {
+namespace {
+
+// Beyond this, plans that nothing runs by are dropped, so that memory does not grow with the length of a skewed schedule: about 40 MB.
+constexpr std::size_t most_stored_transfers = 1'000'000;
+
+}  // namespace
+
+SharedPlan& PlanCache::acquire(ir::ResolvedCollective collective) {
+  Key key{collective.kind, collective.algorithm, {}, std::move(collective.counts)};
+  key.gpu_of.reserve(collective.members.size());
+  for (const Rank rank : collective.members) key.gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
+  auto found = plans_.find(key);
+  if (found == plans_.end()) {
+    if (stored_transfers_ > most_stored_transfers) forget_idle_plans();
+    CollectivePlan plan = plan_collective(key.kind, key.algorithm, key.gpu_of, key.counts, topology_, model_, paths_);
+    stored_transfers_ += plan.transfers.size();
+    found = plans_.emplace(std::move(key), SharedPlan{std::move(plan)}).first;
+  }
+  ++found->second.uses;
+  ++found->second.running;
+  return found->second;
+}
+
+std::vector<Bytes> PlanCache::link_bytes() const {
+  std::vector<Bytes> bytes = forgotten_bytes_;
+  for (const auto& [key, shared] : plans_) add_link_bytes(key, shared, bytes);
+  return bytes;
+}
+
+void PlanCache::forget_idle_plans() {
+  for (auto entry = plans_.begin(); entry != plans_.end();) {
+    if (entry->second.running > 0) {
+      ++entry;
+      continue;
+    }
+    add_link_bytes(entry->first, entry->second, forgotten_bytes_);
+    stored_transfers_ -= entry->second.plan.transfers.size();
+    entry = plans_.erase(entry);
+  }
+}
+
+void PlanCache::add_link_bytes(const Key& key, const SharedPlan& shared, std::vector<Bytes>& bytes) const {
+  for (const PlannedTransfer& transfer : shared.plan.transfers) {
+    const hw::Route route = topology_.route(key.gpu_of[transfer.source], key.gpu_of[transfer.destination]);
+    for (const LinkId link : route.links()) bytes[link.index()] += transfer.payload * shared.uses;
+  }
+}
+
+}  // namespace fabricast::sim

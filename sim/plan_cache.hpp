@@ -1,0 +1,57 @@
+// Collectives that are alike share one plan, and every plan counts how often it ran: hence what each link carried.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "sim/collective_plan.hpp"
+#include "strategies/ir/resolve.hpp"
+#include "strategies/ir/schedule.hpp"
+
+namespace fabricast::sim {
+
+struct SharedPlan {
+  CollectivePlan plan;
+  std::int64_t uses = 0;      // collectives that ran by it
+  std::int64_t running = 0;   // of those, not yet ended
+};
+
+class PlanCache {
+ public:
+  /// The arguments must outlive the cache.
+  PlanCache(const ir::Schedule& schedule, const hw::Topology& topology, const hw::CollectiveModel& model, FlowNetwork& network)
+      : schedule_(schedule), topology_(topology), model_(model), paths_(topology, network), forgotten_bytes_(topology.links().size()) {}
+
+  /// Counts one use. The plan stays in place until it has been released as often as acquired.
+  [[nodiscard]] SharedPlan& acquire(ir::ResolvedCollective collective);
+  void release(SharedPlan& shared) { --shared.running; }
+
+  /// Payload that all uses so far put on each link, by LinkId.
+  [[nodiscard]] std::vector<Bytes> link_bytes() const;
+
+ private:
+  /// All that a plan depends on.
+  struct Key {
+    hw::CollectiveKind kind;
+    hw::CollectiveAlgorithm algorithm;
+    std::vector<GpuId> gpu_of;
+    std::vector<Bytes> counts;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+
+  void forget_idle_plans();
+  void add_link_bytes(const Key& key, const SharedPlan& shared, std::vector<Bytes>& bytes) const;
+
+  const ir::Schedule& schedule_;
+  const hw::Topology& topology_;
+  const hw::CollectiveModel& model_;
+  PathTable paths_;
+  std::map<Key, SharedPlan> plans_;
+  std::size_t stored_transfers_ = 0;
+  std::vector<Bytes> forgotten_bytes_;   // link bytes of plans no longer held
+};
+
+}  // namespace fabricast::sim

@@ -1,0 +1,241 @@
+#include "sim/simulate.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "sim/compute_times.hpp"
+#include "sim/deadlock.hpp"
+#include "sim/engine.hpp"
+#include "sim/flow_network.hpp"
+#include "sim/op_progress.hpp"
+#include "sim/plan_cache.hpp"
+#include "sim/program_graph.hpp"
+#include "strategies/ir/resolve.hpp"
+#include "strategies/ir/validate.hpp"
+
+namespace fabricast::sim {
+namespace {
+
+enum class Kind : std::uint32_t {
+  computation_ended,  // rank, op
+  phases_begin,       // instance
+  launch,             // instance, place in its plan
+  collective_ended,   // instance: all members at once
+  network,            // the first of the flow network's own
+};
+
+std::vector<BytesPerSecond> capacities(const hw::Topology& topology) {
+  std::vector<BytesPerSecond> result;
+  for (const hw::Link& link : topology.links()) result.push_back(link.bandwidth);
+  return result;
+}
+
+std::vector<ProgramGraph> graphs_of(const ir::Schedule& schedule) {
+  std::vector<ProgramGraph> graphs;
+  for (const ir::Program& program : schedule.programs) graphs.emplace_back(program);
+  return graphs;
+}
+
+/// A collective on its way.
+struct Running {
+  SharedPlan* shared = nullptr;         // from the start to the end
+  std::size_t first_member = 0;         // into Replay::transfers_left_
+  std::int32_t arrived = 0, ended = 0;  // members
+  std::int32_t phase = 0;
+  std::int32_t in_phase = 0;            // transfers not yet ended
+};
+
+/// Which transfer of which collective a flow is.
+FlowTag tag_of(std::uint32_t instance, std::int32_t transfer) { return std::uint64_t{instance} << 32 | static_cast<std::uint32_t>(transfer); }
+
+class Replay {
+ public:
+  Replay(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
+         const SimulateOptions& options)
+      : schedule_(schedule), instances_(instances), fidelity_(options.fidelity), graphs_(graphs_of(schedule)),
+        progress_(schedule, graphs_), times_(schedule, cost.gpu),
+        network_(engine_, static_cast<std::uint32_t>(Kind::network), capacities(topology), {.record_rates = options.record_link_rates}),
+        plans_(schedule, topology, cost.collectives, network_), running_(instances.all.size()) {
+    std::size_t members = 0;
+    for (std::size_t i = 0; i < running_.size(); ++i) {
+      running_[i].first_member = members;
+      members += instances.all[i].members.size();
+    }
+    transfers_left_.resize(members);
+    result_.instances.resize(running_.size());
+    for (std::size_t r = 0; r < schedule.ranks.size(); ++r) {
+      result_.trace.ops.emplace_back(schedule.program_of(Rank{static_cast<std::int32_t>(r)}).ops.size());
+    }
+  }
+
+  SimulationResult run() {
+    issue_first_ops();
+    engine_.run([this](const Event& event) { handle(event); });
+    if (!progress_.all_ended()) throw DeadlockError(describe_deadlock(schedule_, instances_, progress_));
+    result_.link_bytes = plans_.link_bytes();
+    result_.link_rates = network_.recorded_rates();
+    result_.events = engine_.events_run();
+    return std::move(result_);
+  }
+
+ private:
+  void handle(const Event& event) {
+    if (network_.owns(event)) {
+      for (const FlowTag tag : network_.handle(event)) {
+        end_transfer(static_cast<std::uint32_t>(tag >> 32), static_cast<std::int32_t>(tag & 0xffffffff));
+      }
+      return;
+    }
+    switch (static_cast<Kind>(event.kind)) {
+      case Kind::computation_ended:
+        return end_op(Rank{static_cast<std::int32_t>(event.subject)}, ir::OpIndex{static_cast<std::int32_t>(event.detail)});
+      case Kind::phases_begin: return begin_phases(event.subject);
+      case Kind::launch: return launch(event.subject, event.detail);
+      case Kind::collective_ended: return end_all_members(event.subject);
+      case Kind::network: return;  // owned by the network above
+    }
+  }
+
+  void schedule(SimTime delay, Kind kind, std::uint32_t subject, std::uint32_t detail = 0) {
+    engine_.schedule(engine_.now() + delay, {static_cast<std::uint32_t>(kind), subject, detail});
+  }
+
+  ir::OpInterval& interval(Rank rank, ir::OpIndex op) { return result_.trace.ops[rank.index()][op.index()]; }
+
+  void issue_first_ops() {
+    for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
+      const auto predecessors = graphs_[schedule_.ranks[r].program.index()].predecessors();
+      for (std::size_t op = 0; op < predecessors.size(); ++op) {
+        if (predecessors[op] == 0) issue(Rank{static_cast<std::int32_t>(r)}, ir::OpIndex{static_cast<std::int32_t>(op)});
+      }
+    }
+  }
+
+  void issue(Rank rank, ir::OpIndex op) {
+    interval(rank, op).issued = engine_.now();
+    if (ir::communicates(schedule_.program_of(rank).ops[op.index()].work)) {
+      arrive(instances_.at(rank, op));
+    } else {
+      interval(rank, op).start = engine_.now();
+      schedule(times_.of(rank, op), Kind::computation_ended, static_cast<std::uint32_t>(rank.value), static_cast<std::uint32_t>(op.value));
+    }
+  }
+
+  void end_op(Rank rank, ir::OpIndex op) {
+    interval(rank, op).end = engine_.now();
+    progress_.end(rank, op);
+    for (const ir::OpIndex next : graphs_[schedule_.ranks[rank.index()].program.index()].dependents(op)) {
+      if (progress_.release(rank, next)) issue(rank, next);
+    }
+  }
+
+  void arrive(ir::InstanceId id) {
+    const ir::Instance& instance = instances_.all[id.index()];
+    if (static_cast<std::size_t>(++running_[id.index()].arrived) == instance.members.size()) begin(static_cast<std::uint32_t>(id.value));
+  }
+
+  void begin(std::uint32_t id) {
+    const auto& members = instances_.all[id].members;
+    const ir::InstanceMember first = members.front();
+    SharedPlan& shared =
+        plans_.acquire(ir::resolve_collective(schedule_, first.rank, schedule_.program_of(first.rank).ops[first.op.index()]));
+    running_[id].shared = &shared;
+    result_.instances[id] = {engine_.now(), engine_.now(), shared.plan.floor};
+    for (const ir::InstanceMember member : members) interval(member.rank, member.op).start = engine_.now();
+    const SimTime latency = shared.plan.base_latency;
+    if (shared.plan.transfers.empty()) {
+      schedule(SimTime{}, Kind::collective_ended, id);
+    } else if (fidelity_ == Fidelity::bound) {
+      schedule(latency + to_sim_time(shared.plan.floor), Kind::collective_ended, id);
+    } else {
+      schedule(latency, Kind::phases_begin, id);
+    }
+  }
+
+  void begin_phases(std::uint32_t id) {
+    const auto& transfers_of = running_[id].shared->plan.transfers_of;
+    begin_phase(id);
+    for (std::size_t member = 0; member < transfers_of.size(); ++member) {
+      transfers_left_[running_[id].first_member + member] = transfers_of[member];
+    }
+    for (std::size_t member = 0; member < transfers_of.size(); ++member) {
+      if (transfers_of[member] == 0) end_member(id, member);
+    }
+  }
+
+  void begin_phase(std::uint32_t id) {
+    Running& running = running_[id];
+    const CollectivePlan& plan = running.shared->plan;
+    const PlannedPhase& phase = plan.phases[running.phase];
+    running.in_phase = phase.transfers;
+    for (std::int32_t launch = phase.first; launch < phase.last; ++launch) {
+      schedule(plan.launches[launch].delay, Kind::launch, id, static_cast<std::uint32_t>(launch));
+    }
+  }
+
+  void launch(std::uint32_t id, std::uint32_t place) {
+    const CollectivePlan& plan = running_[id].shared->plan;
+    for (std::int32_t i = plan.launches[place].first; i < plan.launches[place].last; ++i) {
+      network_.start(plan.transfers[i].path, plan.transfers[i].wire, tag_of(id, i));
+    }
+  }
+
+  void end_transfer(std::uint32_t id, std::int32_t transfer) {
+    Running& running = running_[id];
+    const CollectivePlan& plan = running.shared->plan;
+    const PlannedTransfer ended = plan.transfers[transfer];
+    if (--running.in_phase == 0 && ++running.phase < static_cast<std::int32_t>(plan.phases.size())) begin_phase(id);
+    for (const std::int32_t member : {ended.source, ended.destination}) {
+      if (--transfers_left_[running.first_member + member] == 0) end_member(id, static_cast<std::size_t>(member));
+    }
+  }
+
+  void end_all_members(std::uint32_t id) {
+    for (std::size_t member = 0; member < instances_.all[id].members.size(); ++member) end_member(id, member);
+  }
+
+  void end_member(std::uint32_t id, std::size_t member) {
+    const ir::InstanceMember ended = instances_.all[id].members[member];
+    if (static_cast<std::size_t>(++running_[id].ended) == instances_.all[id].members.size()) end_collective(id);
+    end_op(ended.rank, ended.op);
+  }
+
+  void end_collective(std::uint32_t id) {
+    InstanceInterval& ran = result_.instances[id];
+    ran.end = engine_.now();
+    plans_.release(*running_[id].shared);
+    running_[id].shared = nullptr;
+    constexpr SimTime rounding(1);  // floor and time are rounded to whole picoseconds
+    if (ran.end - ran.start + rounding < to_sim_time(ran.floor)) throw PhysicsError(below_floor(id));
+  }
+
+  [[nodiscard]] std::string below_floor(std::uint32_t id) const {
+    const InstanceInterval& ran = result_.instances[id];
+    const ir::InstanceMember first = instances_.all[id].members.front();
+    return fmt::format("{}: simulated in {} ps, but its bytes need {} ps through the narrowest cut",
+                       ir::describe(schedule_, first.rank, first.op), (ran.end - ran.start).value(), to_sim_time(ran.floor).value());
+  }
+
+  const ir::Schedule& schedule_;
+  const ir::Instances& instances_;
+  Fidelity fidelity_;
+  std::vector<ProgramGraph> graphs_;
+  OpProgress progress_;
+  ComputeTimes times_;
+  Engine engine_;
+  FlowNetwork network_;
+  PlanCache plans_;
+  std::vector<Running> running_;               // by instance
+  std::vector<std::int32_t> transfers_left_;   // by instance and member
+  SimulationResult result_;
+};
+
+}  // namespace
+
+SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
+                          const SimulateOptions& options) {
+  return Replay(schedule, instances, topology, cost, options).run();
+}
+
+}  // namespace fabricast::sim

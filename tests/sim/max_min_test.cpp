@@ -1,0 +1,148 @@
+#include "sim/max_min.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tests/sim/max_min_reference.hpp"
+#include "tests/sim/random.hpp"
+
+using namespace fabricast;
+using sim::MaxMinSolver;
+
+namespace {
+
+using LinksOf = std::vector<std::vector<int>>;
+
+std::vector<double> solve(MaxMinSolver& solver, const LinksOf& links_of, const std::vector<double>& capacity) {
+  std::vector<std::int32_t> first{0}, links;
+  for (const auto& flow : links_of) {
+    links.insert(links.end(), flow.begin(), flow.end());
+    first.push_back(static_cast<std::int32_t>(links.size()));
+  }
+  std::vector<BytesPerSecond> capacities, rates(links_of.size());
+  for (const double c : capacity) capacities.emplace_back(c);
+  solver.solve({first, links, capacities}, rates);
+  std::vector<double> result;
+  for (const BytesPerSecond rate : rates) result.push_back(rate.value());
+  return result;
+}
+
+std::vector<double> solve(const LinksOf& links_of, const std::vector<double>& capacity) {
+  MaxMinSolver solver;
+  return solve(solver, links_of, capacity);
+}
+
+struct Instance {
+  LinksOf links_of;
+  std::vector<double> capacity;
+};
+
+/// Up to 12 flows over up to 6 links; capacities from few values, so that ties are common, or from many.
+Instance random_instance(tests::Random& random) {
+  Instance instance;
+  const bool ties = random.chance(50);
+  const std::int64_t links = random.between(1, 6), flows = random.between(1, 12);
+  for (std::int64_t i = 0; i < links; ++i) {
+    instance.capacity.push_back(1e9 * static_cast<double>(ties ? random.between(1, 3) : random.between(1, 1'000'000)));
+  }
+  for (std::int64_t f = 0; f < flows; ++f) {
+    std::vector<int> route;
+    for (int link = 0; link < links; ++link) {
+      if (random.chance(40)) route.push_back(link);
+    }
+    std::reverse(route.begin(), route.begin() + random.between(0, static_cast<std::int64_t>(route.size())));
+    instance.links_of.push_back(route);
+  }
+  return instance;
+}
+
+std::vector<double> loads(const Instance& instance, const std::vector<double>& rates) {
+  std::vector<double> load(instance.capacity.size(), 0.0);
+  for (std::size_t f = 0; f < rates.size(); ++f) {
+    for (const int link : instance.links_of[f]) load[link] += rates[f];
+  }
+  return load;
+}
+
+constexpr double rounding = 1e-9;
+
+bool crosses(const Instance& instance, std::size_t flow, int link) {
+  const auto& route = instance.links_of[flow];
+  return std::find(route.begin(), route.end(), link) != route.end();
+}
+
+/// A full link on which no flow is faster than this one.
+bool has_bottleneck(const Instance& instance, const std::vector<double>& rates, const std::vector<double>& load, std::size_t flow) {
+  return std::any_of(instance.links_of[flow].begin(), instance.links_of[flow].end(), [&](int link) {
+    if (load[link] < instance.capacity[link] * (1 - rounding)) return false;
+    for (std::size_t other = 0; other < rates.size(); ++other) {
+      if (crosses(instance, other, link) && rates[other] > rates[flow] * (1 + rounding)) return false;
+    }
+    return true;
+  });
+}
+
+}  // namespace
+
+// rate = capacity / flows.
+TEST_CASE("flows over one link share it evenly") {
+  CHECK(solve({{0}, {0}, {0}, {0}}, {100.0}) == std::vector<double>{25.0, 25.0, 25.0, 25.0});
+}
+
+// Links of 10 and 4; flow 0 crosses both, flow 1 the first, flow 2 the second: 2, 8, 2.
+TEST_CASE("what a flow cannot use for a bottleneck elsewhere goes to the others") {
+  CHECK(solve({{0, 1}, {0}, {1}}, {10.0, 4.0}) == std::vector<double>{2.0, 8.0, 2.0});
+}
+
+// A chain of links a, b, c with one long flow and one short flow on each: the long one gets half of the narrowest link.
+TEST_CASE("a long flow over a chain gets its share of the narrowest link and leaves the rest") {
+  CHECK(solve({{0, 1, 2}, {0}, {1}, {2}}, {10.0, 6.0, 8.0}) == std::vector<double>{3.0, 7.0, 3.0, 5.0});
+}
+
+TEST_CASE("a flow that crosses no link is not bounded") {
+  CHECK(solve({{}, {0}}, {5.0}) == std::vector<double>{std::numeric_limits<double>::infinity(), 5.0});
+}
+
+TEST_CASE("no flows, no rates") { CHECK(solve({}, {1.0, 2.0}).empty()); }
+
+// 60 flows share each of 60 links in each of two layers: capacity / 60 for all, bit by bit.
+TEST_CASE("flows that are alike get the same bits") {
+  LinksOf links_of;
+  for (int source = 0; source < 60; ++source) {
+    for (int destination = 0; destination < 60; ++destination) links_of.push_back({source, 60 + destination});
+  }
+  const std::vector<double> rates = solve(links_of, std::vector<double>(120, 50e9));
+  CHECK(rates == std::vector<double>(3600, 50e9 / 60));
+}
+
+TEST_CASE("on random instances the rates are those of the slow twin, whatever was solved before") {
+  tests::Random random(42);
+  MaxMinSolver solver;
+  for (int i = 0; i < 4000; ++i) {
+    const Instance instance = random_instance(random);
+    const std::vector<double> rates = solve(solver, instance.links_of, instance.capacity);
+    const std::vector<double> expected = tests::max_min_reference(instance.links_of, instance.capacity);
+    for (std::size_t f = 0; f < rates.size(); ++f) {
+      CAPTURE(i);
+      CAPTURE(f);
+      REQUIRE((rates[f] == expected[f] || std::abs(rates[f] - expected[f]) <= rounding * expected[f]));
+    }
+  }
+}
+
+TEST_CASE("on random instances no link is above its capacity and every flow has a bottleneck on which it is among the fastest") {
+  tests::Random random(43);
+  MaxMinSolver solver;
+  for (int i = 0; i < 4000; ++i) {
+    const Instance instance = random_instance(random);
+    const std::vector<double> rates = solve(solver, instance.links_of, instance.capacity);
+    const std::vector<double> load = loads(instance, rates);
+    CAPTURE(i);
+    for (std::size_t link = 0; link < load.size(); ++link) REQUIRE(load[link] <= instance.capacity[link] * (1 + rounding));
+    for (std::size_t f = 0; f < rates.size(); ++f) REQUIRE((instance.links_of[f].empty() || has_bottleneck(instance, rates, load, f)));
+  }
+}
