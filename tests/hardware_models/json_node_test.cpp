@@ -28,6 +28,13 @@ std::string repeated(std::string_view text, int times) {
   return result;
 }
 
+std::string between(std::string_view open, const std::string& text, std::string_view close) {
+  std::string result(open);
+  result += text;
+  result += close;
+  return result;
+}
+
 /// n arrays, one in the other.
 std::string nested(int depth) { return repeated("[", depth) + repeated("]", depth); }
 
@@ -143,14 +150,14 @@ TEST_CASE("invalid UTF-8 and control characters are errors of one printable line
 }
 
 TEST_CASE("a long token is cut in the message") {
-  CHECK(error_of("[\"" + repeated("a", 100000)).size() < 400);
-  CHECK(error_of("[" + repeated("1", 100000) + "]").size() < 400);
+  CHECK(error_of(between("[\"", repeated("a", 100000), "")).size() < 400);
+  CHECK(error_of(between("[", repeated("1", 100000), "]")).size() < 400);
 }
 
 TEST_CASE("texts, values and pointers beyond any configuration are errors") {
   CHECK(contains(error_of(std::string((4 << 20) + 1, ' ')), "larger than 4 MiB"));
-  CHECK(contains(error_of("[" + repeated("0,", 140000) + "0]"), "more than 131072 values"));
-  CHECK(contains(error_of("{\"" + std::string(2000, 'k') + "\": 1}"), "keys are too long"));
+  CHECK(contains(error_of(between("[", repeated("0,", 140000), "0]")), "more than 131072 values"));
+  CHECK(contains(error_of(between("{\"", std::string(2000, 'k'), "\": 1}")), "keys are too long"));
 }
 
 TEST_CASE("a shown error escapes names with line breaks") {
