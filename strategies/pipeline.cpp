@@ -7,9 +7,8 @@ namespace fabricast::strategy {
 namespace {
 
 /// The i-th unit of a pass when micro-batches go in groups of `stages` through every chunk; backward visits chunks in reverse.
-PipelineUnit unit_at(Pass pass, std::int32_t i, std::int32_t stages, std::int32_t micro_batches, std::int32_t chunks) {
+PipelineUnit unit_at(Pass pass, std::int32_t i, std::int32_t stages, std::int32_t chunks) {
   if (chunks == 1) return {pass, i, 0};
-  assert(micro_batches % stages == 0 && "interleaving needs whole groups of micro-batches");
   const std::int32_t group_units = stages * chunks;
   const std::int32_t chunk = i % group_units / stages;
   const std::int32_t micro_batch = i / group_units * stages + i % stages;
@@ -23,8 +22,8 @@ std::vector<PipelineUnit> alternate(std::int32_t warm_up, std::int32_t stages, s
   std::vector<PipelineUnit> order;
   order.reserve(static_cast<std::size_t>(2 * total));
   std::int32_t forwards = 0, backwards = 0;
-  const auto forward = [&] { order.push_back(unit_at(Pass::forward, forwards++, stages, micro_batches, chunks)); };
-  const auto backward = [&] { order.push_back(unit_at(Pass::backward, backwards++, stages, micro_batches, chunks)); };
+  const auto forward = [&] { order.push_back(unit_at(Pass::forward, forwards++, stages, chunks)); };
+  const auto backward = [&] { order.push_back(unit_at(Pass::backward, backwards++, stages, chunks)); };
   while (forwards < warm_up) forward();
   while (forwards < total) {
     forward();
@@ -38,7 +37,7 @@ std::vector<PipelineUnit> alternate(std::int32_t warm_up, std::int32_t stages, s
 
 std::vector<PipelineUnit> forward_order(std::int32_t stages, std::int32_t micro_batches, std::int32_t chunks) {
   std::vector<PipelineUnit> order;
-  for (std::int32_t i = 0; i < micro_batches * chunks; ++i) order.push_back(unit_at(Pass::forward, i, stages, micro_batches, chunks));
+  for (std::int32_t i = 0; i < micro_batches * chunks; ++i) order.push_back(unit_at(Pass::forward, i, stages, chunks));
   return order;
 }
 
@@ -50,6 +49,7 @@ std::vector<PipelineUnit> one_forward_one_backward_order(std::int32_t stage, std
 
 std::vector<PipelineUnit> interleaved_order(std::int32_t stage, std::int32_t stages, std::int32_t micro_batches, std::int32_t chunks) {
   if (chunks == 1) return one_forward_one_backward_order(stage, stages, micro_batches);
+  assert(micro_batches % stages == 0 && "interleaving needs whole groups of micro-batches");
   return alternate(2 * (stages - 1 - stage) + (chunks - 1) * stages, stages, micro_batches, chunks);
 }
 
