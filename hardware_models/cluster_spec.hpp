@@ -13,32 +13,52 @@
 
 namespace fabricast::hw {
 
-/// An efficiency that grows with size: best · size / (size + half_size).
-struct Saturation {
-  double best = 1.0;         // share of the peak at infinite size
-  double half_size = 0.0;    // size at which half of `best` is reached (unit: as the user of the curve says)
-};
-
 /// One way of cutting a GEMM's output into tiles, one tile per SM at a time.
 struct GemmTile {
   std::int64_t rows, columns;
-  double efficiency;  // share of the sustained rate that this tile reaches once its pipeline is full
+  double efficiency;  // rate of this tile over the best one's, once its pipeline is full
 };
 
+/// How GEMMs run on the chip. gpu_cost.cpp has the equations.
+struct GemmEfficiency {
+  Seconds setup{};                  // of a GEMM beyond `launch`
+  double sustained = 1.0;           // share of peak that a full SM reaches in a GEMM of up to `burst`
+  double throttle = 0.0;            // each second beyond `burst` takes 1 + throttle: power-limited clocks
+  Seconds burst{};
+  double memory = 1.0;              // share of memory_bandwidth that reading the operands reaches
+  std::int64_t prologue_k = 0;      // a tile costs as much as k + this many steps: filling and draining its pipeline
+  std::int64_t split_k = 0;         // each part of a tile whose k is split over SMs costs this many steps more: adding the parts
+  std::vector<GemmTile> tiles{{128, 128, 1.0}};
+};
+
+/// How fused attention runs. A tile is `tile_rows` queries of one head against all the keys that they see.
+struct AttentionEfficiency {
+  double sustained = 1.0;           // share of peak that the matrix products of a long, deep head would reach
+  std::int64_t tile_rows = 1;       // queries per tile
+  std::int64_t prologue_keys = 0;   // a tile costs as much as its keys + this many
+  std::int64_t softmax_depth = 0;   // exponentials cost each score as much as this many elements of head_dim
+  double memory = 1.0;              // share of memory_bandwidth that streaming K and V reaches
+};
+
+/// Share of memory_bandwidth that a large pass of each kind reaches.
+struct PassEfficiency {
+  double embedding = 1.0, rms_norm = 1.0, rope = 1.0, residual_add = 1.0, activation = 1.0, router = 1.0, permute = 1.0,
+         weighted_sum = 1.0;
+};
+
+/// Everything from `launch` on is measured; each file in configs/gpus says where it comes from. The defaults are an ideal chip: a bare
+/// roofline.
 struct GpuSpec {
   std::string name;
-  std::int64_t streaming_multiprocessors = 0;
+  std::int64_t streaming_multiprocessors = 1;
   std::array<FlopPerSecond, 4> peak{};   // dense, by Precision; 0 where the chip has none
   BytesPerSecond memory_bandwidth{};     // specification
   Bytes memory{};                        // capacity that a program may use
-  Seconds launch{};                      // from one kernel's end to the next one's start in a busy stream
-  // Measured efficiencies; each file in configs/gpus says where they come from.
-  double gemm_sustained = 1.0;           // rate of a large GEMM over peak (power and issue limits)
-  std::vector<GemmTile> gemm_tiles;
-  std::int64_t gemm_prologue_k = 0;      // a tile costs as much as k + this many steps: filling and draining the pipeline
-  Seconds gemm_fixed{};                  // set-up of one GEMM kernel beyond `launch`
-  Saturation attention;                  // share of peak by kv length (tokens)
-  Saturation memory_pass;                // share of memory_bandwidth by traffic (bytes)
+  Seconds launch{};                      // what a kernel in a busy stream costs beside its work
+  double contention = 0.0;               // a kernel whose arithmetic and memory time are equal takes 1 + contention of either; 0 … 0.5
+  GemmEfficiency gemm;
+  AttentionEfficiency attention;
+  PassEfficiency pass;
 };
 
 struct NodeSpec {
@@ -60,6 +80,13 @@ struct FabricSpec {
   double oversubscription = 1.0;         // leaf: bandwidth down / bandwidth up
 };
 
+/// Transfers too small to fill the library's pipeline cost more per byte: small_cost times as much at first, falling to 1 as what a
+/// member sends in a phase passes `size`.
+struct TransferRamp {
+  double small_cost = 1.0;
+  Bytes size{};
+};
+
 /// How the communication library behaves on this hardware; measured.
 struct CollectiveSpec {
   std::map<CollectiveKind, Seconds> base_latency;                       // start-up of one call, whatever its size
@@ -67,6 +94,7 @@ struct CollectiveSpec {
   Seconds network_step_latency{};                                       // and across nodes
   std::map<CollectiveKind, std::map<std::int64_t, double>> nvlink_efficiency;  // by members in the node; interpolated, clamped at the ends
   std::map<CollectiveKind, double> network_efficiency;                  // share of the NIC's rate that large transfers reach
+  TransferRamp nvlink_ramp;
 };
 
 struct ClusterSpec {

@@ -14,9 +14,11 @@ namespace fabricast::hw {
 
 class CollectiveModel {
  public:
+  /// Throws std::invalid_argument unless every kind has a latency and efficiencies in (0, 1].
   explicit CollectiveModel(CollectiveSpec spec);
 
   /// Resolves `automatic`: all-to-all runs flat; ring inside a node and for odd placements, two_level across nodes; send is flat.
+  /// Two levels on one node are one: there two_level is the ring and hierarchical flat. Any other wish is granted as it is.
   [[nodiscard]] CollectiveAlgorithm choose(CollectiveKind kind, CollectiveAlgorithm wanted, std::span<const NodeId> node_of) const;
 
   /// Paid once per call, before the first byte.
@@ -25,8 +27,13 @@ class CollectiveModel {
   /// Software latency of one dependent step over a route, beside the route's own.
   [[nodiscard]] Seconds step_latency(bool crosses_nodes) const;
 
-  /// Share of the narrowest link that a large transfer of this kind reaches, 0 < e <= 1. members_in_node: of the sender.
+  /// Share of the narrowest link that a large transfer of this kind reaches, 0 < e <= 1. members_in_node: of the sender; between the
+  /// numbers that were measured the share is interpolated, beyond them it is the nearest one's.
   [[nodiscard]] double efficiency(CollectiveKind kind, bool crosses_nodes, std::int64_t members_in_node) const;
+
+  /// The same where a member sends `sent` bytes in all in a phase: small transfers do not fill the library's pipeline. sent / efficiency
+  /// rises with `sent`; for large ones it is the sum of the large transfer's time and a constant. Only NVLink has a measured ramp.
+  [[nodiscard]] double efficiency(CollectiveKind kind, bool crosses_nodes, std::int64_t members_in_node, Bytes sent) const;
 
  private:
   CollectiveSpec spec_;

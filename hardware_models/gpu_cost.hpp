@@ -8,14 +8,18 @@
 
 namespace fabricast::hw {
 
+/// t = launch + join(arithmetic, memory), where join is the longer plus what contention adds; gpu_cost.cpp has the terms by kernel.
 class GpuCostModel {
  public:
+  /// Throws std::invalid_argument if the specification has no SM, no tile or a share outside (0, 1].
   explicit GpuCostModel(GpuSpec gpu);
 
-  /// Wall time of the kernel in a busy stream, launch included. Work of zero rows launches nothing and costs nothing.
+  /// Wall time of the kernel in a busy stream, launch included. Work of zero rows launches nothing and costs nothing. Never falls when
+  /// rows are added. Throws ConfigError where the chip has no unit for the kernel's precision.
   [[nodiscard]] Seconds time(const Kernel& kernel) const;
 
-  /// The roofline: max(flop / dense peak, traffic / specified bandwidth). time() is never less.
+  /// The roofline: max(flop / dense peak, traffic / specified bandwidth), each operand read from device memory once. time() is never less,
+  /// although operands that the kernel before left in the L2 cache could be read faster: the model has no cache.
   [[nodiscard]] Seconds floor(const Kernel& kernel) const;
 
   [[nodiscard]] const GpuSpec& gpu() const { return gpu_; }

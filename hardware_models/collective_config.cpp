@@ -1,0 +1,87 @@
+#include "hardware_models/collective_config.hpp"
+
+#include <array>
+#include <charconv>
+#include <string>
+
+#include "hardware_models/json_reader.hpp"
+
+namespace fabricast::hw {
+
+namespace {
+
+constexpr std::array all_kinds{CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
+                               CollectiveKind::broadcast,  CollectiveKind::all_to_all, CollectiveKind::send};
+constexpr double least_share = 1e-3;
+constexpr double most_small_cost = 100.0;
+constexpr std::int64_t most_members = 1024;
+
+std::map<CollectiveKind, Seconds> read_latencies(const JsonNode& node) {
+  ObjectReader reader(node);
+  std::map<CollectiveKind, Seconds> latencies;
+  for (const CollectiveKind kind : all_kinds) latencies[kind] = reader.duration(name_of(kind));
+  reader.finish();
+  return latencies;
+}
+
+std::int64_t member_count(const JsonNode& node, const std::string& key) {
+  std::int64_t members = 0;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), members);
+  if (error != std::errc{} || end != key.data() + key.size() || members < 1 || members > most_members) {
+    fail(node, "\"" + key + "\" is no number of members in a node; keys are like \"2\" and \"8\"");
+  }
+  return members;
+}
+
+std::map<std::int64_t, double> read_by_members(const JsonNode& node) {
+  std::map<std::int64_t, double> efficiency;
+  for (const auto& [key, value] : as_object(node)) {
+    if (!efficiency.emplace(member_count(value, key), as_number(value, least_share, 1.0)).second) {
+      fail(value, "\"" + key + "\" stands for a number of members that was given before; keep one");
+    }
+  }
+  if (efficiency.empty()) fail(node, "gives no efficiency; name at least one number of members, as in {\"8\": 0.75}");
+  return efficiency;
+}
+
+std::map<CollectiveKind, std::map<std::int64_t, double>> read_nvlink(const JsonNode& node) {
+  ObjectReader reader(node);
+  std::map<CollectiveKind, std::map<std::int64_t, double>> efficiency;
+  for (const CollectiveKind kind : all_kinds) efficiency[kind] = read_by_members(reader.child(name_of(kind)));
+  reader.finish();
+  return efficiency;
+}
+
+std::map<CollectiveKind, double> read_network(const JsonNode& node) {
+  ObjectReader reader(node);
+  std::map<CollectiveKind, double> efficiency;
+  for (const CollectiveKind kind : all_kinds) efficiency[kind] = reader.number(name_of(kind), least_share, 1.0);
+  reader.finish();
+  return efficiency;
+}
+
+TransferRamp read_ramp(const JsonNode& node) {
+  ObjectReader reader(node);
+  TransferRamp ramp;
+  ramp.small_cost = reader.number("small_cost", 1.0, most_small_cost);
+  ramp.size = reader.bytes("size");
+  reader.finish();
+  return ramp;
+}
+
+}  // namespace
+
+CollectiveSpec read_collectives(const JsonNode& node) {
+  ObjectReader reader(node);
+  CollectiveSpec spec;
+  spec.base_latency = read_latencies(reader.child("base_latency"));
+  spec.nvlink_step_latency = reader.duration("nvlink_step_latency");
+  spec.network_step_latency = reader.duration("network_step_latency");
+  spec.nvlink_efficiency = read_nvlink(reader.child("nvlink_efficiency"));
+  spec.network_efficiency = read_network(reader.child("network_efficiency"));
+  spec.nvlink_ramp = read_ramp(reader.child("nvlink_ramp"));
+  reader.finish();
+  return spec;
+}
+
+}  // namespace fabricast::hw

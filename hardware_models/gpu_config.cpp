@@ -1,0 +1,111 @@
+#include "hardware_models/gpu_config.hpp"
+
+#include <initializer_list>
+#include <string>
+
+#include "hardware_models/json_reader.hpp"
+
+namespace fabricast::hw {
+
+namespace {
+
+// Ranges catch slips of the pen (a percentage for a share, bits for bytes), not chips to come.
+constexpr IntegerRange sm_range{1, 4096};
+constexpr IntegerRange tile_range{1, 4096};
+constexpr IntegerRange step_range{0, 1 << 20};
+constexpr double least_share = 1e-3;
+constexpr double most_contention = 0.5;   // above it, time could fall as work is added
+constexpr double most_throttle = 10.0;
+
+double share(ObjectReader& reader, std::string_view key) { return reader.number(key, least_share, 1.0); }
+
+std::array<FlopPerSecond, 4> read_peak(const JsonNode& node) {
+  ObjectReader reader(node);
+  std::array<FlopPerSecond, 4> peak{};
+  bool any = false;
+  for (const Precision precision : {Precision::fp32, Precision::fp16, Precision::bf16, Precision::fp8}) {
+    if (const auto rate = reader.optional_flop_rate(name_of(precision))) {
+      peak[static_cast<std::size_t>(precision)] = *rate;
+      any = true;
+    }
+  }
+  reader.finish();
+  if (!any) fail(node, "names no precision; give the dense rate of at least one of fp32, fp16, bf16, fp8");
+  return peak;
+}
+
+std::vector<GemmTile> read_tiles(const JsonNode& node) {
+  std::vector<GemmTile> tiles;
+  for (const JsonNode& element : as_array(node)) {
+    ObjectReader reader(element);
+    const std::int64_t rows = reader.integer("rows", tile_range);
+    const std::int64_t columns = reader.integer("columns", tile_range);
+    tiles.push_back({rows, columns, share(reader, "efficiency")});
+    reader.finish();
+  }
+  if (tiles.empty()) fail(node, "has no tile; a GEMM needs at least one");
+  return tiles;
+}
+
+GemmEfficiency read_gemm(const JsonNode& node) {
+  ObjectReader reader(node);
+  GemmEfficiency gemm;
+  gemm.setup = reader.duration("setup");
+  gemm.sustained = share(reader, "sustained");
+  gemm.throttle = reader.number("throttle", 0.0, most_throttle);
+  gemm.burst = reader.duration("burst");
+  gemm.memory = share(reader, "memory");
+  gemm.prologue_k = reader.integer("prologue_k", step_range);
+  gemm.split_k = reader.integer("split_k", step_range);
+  gemm.tiles = read_tiles(reader.child("tiles"));
+  reader.finish();
+  return gemm;
+}
+
+AttentionEfficiency read_attention(const JsonNode& node) {
+  ObjectReader reader(node);
+  AttentionEfficiency attention;
+  attention.sustained = share(reader, "sustained");
+  attention.tile_rows = reader.integer("tile_rows", tile_range);
+  attention.prologue_keys = reader.integer("prologue_keys", step_range);
+  attention.softmax_depth = reader.integer("softmax_depth", step_range);
+  attention.memory = share(reader, "memory");
+  reader.finish();
+  return attention;
+}
+
+PassEfficiency read_pass(const JsonNode& node) {
+  ObjectReader reader(node);
+  PassEfficiency pass;
+  pass.embedding = share(reader, "embedding");
+  pass.rms_norm = share(reader, "rms_norm");
+  pass.rope = share(reader, "rope");
+  pass.residual_add = share(reader, "residual_add");
+  pass.activation = share(reader, "activation");
+  pass.router = share(reader, "router");
+  pass.permute = share(reader, "permute");
+  pass.weighted_sum = share(reader, "weighted_sum");
+  reader.finish();
+  return pass;
+}
+
+}  // namespace
+
+GpuSpec read_gpu(const JsonNode& node) {
+  ObjectReader reader(node);
+  GpuSpec gpu;
+  gpu.name = reader.text("name");
+  gpu.streaming_multiprocessors = reader.integer("streaming_multiprocessors", sm_range);
+  gpu.peak = read_peak(reader.child("peak"));
+  gpu.memory_bandwidth = reader.bandwidth("memory_bandwidth");
+  gpu.memory = reader.bytes("memory");
+  gpu.launch = reader.duration("launch");
+  gpu.contention = reader.number("contention", 0.0, most_contention);
+  gpu.gemm = read_gemm(reader.child("gemm"));
+  gpu.attention = read_attention(reader.child("attention"));
+  gpu.pass = read_pass(reader.child("pass"));
+  reader.finish();
+  return gpu;
+}
+
+}  // namespace fabricast::hw

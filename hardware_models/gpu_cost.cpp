@@ -1,0 +1,235 @@
+#include "hardware_models/gpu_cost.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "hardware_models/config_error.hpp"
+
+namespace fabricast::hw {
+
+namespace {
+
+constexpr std::int64_t most_k_parts = 8;      // deepest split of k that libraries choose
+constexpr std::int64_t least_query_rows = 64;  // of a tile: the rows of Hopper's matrix instruction (PTX wgmma), fewer are padded
+
+std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+FlopPerSecond peak_of(const GpuSpec& gpu, Precision precision) {
+  const FlopPerSecond peak = gpu.peak[static_cast<std::size_t>(precision)];
+  if (peak <= FlopPerSecond(0)) {
+    throw ConfigError(gpu.name + " has no arithmetic unit for " + std::string(name_of(precision)) + "; choose another precision or GPU");
+  }
+  return peak;
+}
+
+/// What one SM does at `share` of the peak.
+FlopPerSecond sm_rate(const GpuSpec& gpu, Precision precision, double share) {
+  return peak_of(gpu, precision) * (share / static_cast<double>(gpu.streaming_multiprocessors));
+}
+
+Seconds stream(Bytes traffic, const GpuSpec& gpu, double share) { return traffic / (gpu.memory_bandwidth * share); }
+
+/// The longer of the two, lengthened by as much as they compete: longer · (1 + contention · (shorter / longer)³). Rises with either
+/// time as long as contention <= 1/2.
+Seconds join(Seconds arithmetic, Seconds memory, double contention) {
+  const auto [shorter, longer] = std::minmax(arithmetic, memory);
+  if (longer <= Seconds(0)) return longer;
+  const double ratio = shorter / longer;
+  return longer * (1.0 + contention * ratio * ratio * ratio);
+}
+
+/// A product of these row blocks, each with a k·n weight of its own; blocks without rows hold no work.
+struct Product {
+  std::span<const std::int64_t> row_blocks;
+  std::int64_t n, k;
+  Precision precision;
+};
+
+/// One SM works on one tile at a time: waves · 2·rows·columns·(k / parts + prologue) / rate of an SM. Tiles of all blocks are summed
+/// before waves are counted, so a skewed grouped GEMM pays for its tail once.
+Seconds waves_time(const Product& work, const GemmTile& tile, std::int64_t parts, const GpuSpec& gpu) {
+  std::int64_t row_tiles = 0;
+  for (const std::int64_t rows : work.row_blocks) row_tiles += divide_up(rows, tile.rows);
+  const std::int64_t tiles = row_tiles * divide_up(work.n, tile.columns) * parts;
+  const std::int64_t waves = divide_up(tiles, gpu.streaming_multiprocessors);
+  const std::int64_t overhead = gpu.gemm.prologue_k + (parts > 1 ? parts * gpu.gemm.split_k : 0);
+  const double steps = static_cast<double>(work.k) / static_cast<double>(parts) + static_cast<double>(overhead);
+  const Flop per_tile(2.0 * static_cast<double>(tile.rows * tile.columns) * steps);
+  return static_cast<double>(waves) * (per_tile / sm_rate(gpu, work.precision, gpu.gemm.sustained * tile.efficiency));
+}
+
+/// Beyond `burst` the power limit lowers the clock.
+Seconds throttled(Seconds time, const GemmEfficiency& gemm) {
+  return time > gemm.burst ? time + (time - gemm.burst) * gemm.throttle : time;
+}
+
+/// The library picks the tile, and the split of k where `may_split`, that is done first.
+Seconds product_arithmetic(const Product& work, bool may_split, const GpuSpec& gpu) {
+  Seconds best(std::numeric_limits<double>::infinity());
+  for (const GemmTile& tile : gpu.gemm.tiles) {
+    for (std::int64_t parts = 1; parts <= (may_split ? most_k_parts : 1); parts *= 2) {
+      best = std::min(best, waves_time(work, tile, parts, gpu));
+    }
+  }
+  return throttled(best, gpu.gemm);
+}
+
+/// How the queries of an attention kernel fall into tiles. Query heads that share a key head fill a tile together.
+struct QueryTiles {
+  double count;        // over sequences and key heads
+  double rows;         // of one tile, padding included
+  double mean_keys;    // that a tile works through, masked halves of the diagonal included
+  double most_keys;
+  bool single;         // all queries of a key head fit one tile
+};
+
+QueryTiles query_tiles(const Attention<std::int64_t>& work, std::int64_t tile_rows) {
+  const std::int64_t rows_per_key_head = divide_up(work.query_length * work.heads, work.kv_heads);
+  const std::int64_t tiles_per_key_head = divide_up(rows_per_key_head, tile_rows);
+  const std::int64_t rows = std::min(tile_rows, divide_up(rows_per_key_head, least_query_rows) * least_query_rows);
+  const double keys = static_cast<double>(work.kv_length);
+  const double queries = static_cast<double>(std::min(work.query_length, work.kv_length));
+  // Causal: query i of q sees kv − q + i keys, kv − q/2 in the mean; a tile also computes the masked half of its own diagonal block.
+  const double seen = keys - queries / 2.0 + std::min(queries, static_cast<double>(tile_rows)) / 2.0;
+  return {static_cast<double>(work.sequences * work.kv_heads * tiles_per_key_head), static_cast<double>(rows), work.causal ? seen : keys,
+          keys, tiles_per_key_head == 1};
+}
+
+/// What one tile costs: for each key, and before the first.
+struct TileCost {
+  Seconds per_key, prologue;
+};
+
+/// A score costs 4·head_dim FLOP of products and an exponential worth 4·softmax_depth more.
+TileCost tile_cost(const Attention<std::int64_t>& work, double rows, const GpuSpec& gpu) {
+  const AttentionEfficiency& efficiency = gpu.attention;
+  const double depth = static_cast<double>(work.head_dim + efficiency.softmax_depth);
+  const Seconds row = Flop(4.0 * depth) / sm_rate(gpu, work.precision, efficiency.sustained);
+  return {row * rows, row * static_cast<double>(efficiency.tile_rows * efficiency.prologue_keys)};
+}
+
+/// Tiles are handed out as SMs fall free. The last one starts, in the mean, half its length before the others end:
+/// total / SMs + longest / 2, and never less than the longest tile.
+Seconds drained(const TileCost& cost, const QueryTiles& tiles, double parts, const GpuSpec& gpu) {
+  const Seconds longest = cost.per_key * (tiles.most_keys / parts) + cost.prologue;
+  const Seconds mean = cost.per_key * (tiles.mean_keys / parts) + cost.prologue;
+  const double tiles_per_sm = tiles.count * parts / static_cast<double>(gpu.streaming_multiprocessors);
+  return std::max(longest, mean * tiles_per_sm + longest / 2.0);
+}
+
+/// Tiles that hold all queries of a key head may split their keys over idle SMs (decoding); longer queries fill the chip by themselves.
+Seconds attention_arithmetic(const Attention<std::int64_t>& work, const GpuSpec& gpu) {
+  const QueryTiles tiles = query_tiles(work, gpu.attention.tile_rows);
+  const TileCost cost = tile_cost(work, tiles.rows, gpu);
+  Seconds best = drained(cost, tiles, 1.0, gpu);
+  if (!tiles.single) return best;
+  for (double parts = 2; tiles.most_keys / parts >= static_cast<double>(gpu.attention.tile_rows); parts *= 2) {
+    best = std::min(best, drained(cost, tiles, parts, gpu));
+  }
+  return best;
+}
+
+/// Time beyond the launch, by kernel.
+struct WorkTime {
+  const GpuSpec& gpu;
+
+  Seconds operator()(const Gemm<std::int64_t>& work) const {
+    const std::array<std::int64_t, 1> rows{work.m};
+    return gpu.gemm.setup + join(product_arithmetic({rows, work.n, work.k, work.precision}, true, gpu),
+                                 stream(memory_traffic(work), gpu, gpu.gemm.memory), gpu.contention);
+  }
+  Seconds operator()(const GroupedGemm<ExpertRowCounts>& work) const {
+    return gpu.gemm.setup + join(product_arithmetic({work.rows, work.n, work.k, work.precision}, false, gpu),
+                                 stream(memory_traffic(work), gpu, gpu.gemm.memory), gpu.contention);
+  }
+  Seconds operator()(const Attention<std::int64_t>& work) const {
+    return join(attention_arithmetic(work, gpu), stream(memory_traffic(work), gpu, gpu.attention.memory), gpu.contention);
+  }
+  /// A GEMM that writes the logits, then a pass that turns them into choices.
+  Seconds operator()(const Router<std::int64_t>& work) const {
+    const Gemm<std::int64_t> logits{work.rows, work.experts, work.width, work.precision};
+    const Bytes logit_bytes(work.rows * work.experts * element_bytes(Precision::fp32));
+    const Bytes inputs = memory_traffic(Router<std::int64_t>{work.rows, work.width, work.experts, 0, work.precision});
+    const Bytes choices = memory_traffic(work) - inputs;
+    return (*this)(logits) + gpu.launch + stream(logit_bytes + choices, gpu, gpu.pass.router);
+  }
+  Seconds operator()(const Embedding<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.embedding); }
+  Seconds operator()(const RmsNorm<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.rms_norm); }
+  Seconds operator()(const Rope<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.rope); }
+  Seconds operator()(const ResidualAdd<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.residual_add); }
+  Seconds operator()(const Activation<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.activation); }
+  Seconds operator()(const Permute<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.permute); }
+  Seconds operator()(const WeightedSum<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.weighted_sum); }
+};
+
+struct IsEmpty {
+  bool operator()(const Gemm<std::int64_t>& work) const { return work.m == 0; }
+  bool operator()(const GroupedGemm<ExpertRowCounts>& work) const {
+    return std::all_of(work.rows.begin(), work.rows.end(), [](std::int64_t rows) { return rows == 0; });
+  }
+  bool operator()(const Attention<std::int64_t>& work) const {
+    return work.sequences == 0 || work.query_length == 0 || work.kv_length == 0;
+  }
+  bool operator()(const Embedding<std::int64_t>& work) const { return work.tokens == 0; }
+  bool operator()(const RmsNorm<std::int64_t>& work) const { return work.rows == 0; }
+  bool operator()(const Rope<std::int64_t>& work) const { return work.rows == 0; }
+  bool operator()(const ResidualAdd<std::int64_t>& work) const { return work.rows == 0; }
+  bool operator()(const Activation<std::int64_t>& work) const { return work.rows == 0; }
+  bool operator()(const Router<std::int64_t>& work) const { return work.rows == 0; }
+  bool operator()(const Permute<std::int64_t>& work) const { return work.rows == 0; }
+  bool operator()(const WeightedSum<std::int64_t>& work) const { return work.tokens == 0 && work.rows == 0; }
+};
+
+Precision precision_of(const Kernel& kernel) {
+  return std::visit([](const auto& work) { return work.precision; }, kernel);
+}
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+bool is_share(double value) { return value > 0.0 && value <= 1.0; }
+
+void check(const GpuSpec& gpu) {
+  require(gpu.streaming_multiprocessors >= 1, "a GPU needs a streaming multiprocessor");
+  require(gpu.memory_bandwidth > BytesPerSecond(0), "a GPU needs memory bandwidth");
+  require(gpu.launch >= Seconds(0) && gpu.gemm.setup >= Seconds(0) && gpu.gemm.burst >= Seconds(0), "a GPU's times cannot be negative");
+  require(gpu.contention >= 0.0 && gpu.contention <= 0.5, "a GPU's contention lies in 0 ... 0.5");
+  require(gpu.gemm.throttle >= 0.0 && gpu.gemm.prologue_k >= 0 && gpu.gemm.split_k >= 0, "a GPU's GEMM overheads cannot be negative");
+  require(gpu.attention.tile_rows >= 1 && gpu.attention.prologue_keys >= 0 && gpu.attention.softmax_depth >= 0,
+          "a GPU's attention overheads cannot be negative");
+  require(!gpu.gemm.tiles.empty(), "a GPU needs a GEMM tile");
+  for (const GemmTile& tile : gpu.gemm.tiles) {
+    require(tile.rows >= 1 && tile.columns >= 1 && is_share(tile.efficiency),
+            "a GEMM tile needs rows, columns and an efficiency in (0, 1]");
+  }
+  const PassEfficiency& pass = gpu.pass;
+  for (const double share : {gpu.gemm.sustained, gpu.gemm.memory, gpu.attention.sustained, gpu.attention.memory, pass.embedding,
+                             pass.rms_norm, pass.rope, pass.residual_add, pass.activation, pass.router, pass.permute, pass.weighted_sum}) {
+    require(is_share(share), "a GPU's efficiencies lie in (0, 1]");
+  }
+}
+
+}  // namespace
+
+GpuCostModel::GpuCostModel(GpuSpec gpu) : gpu_(std::move(gpu)) { check(gpu_); }
+
+Seconds GpuCostModel::time(const Kernel& kernel) const {
+  if (std::visit(IsEmpty{}, kernel)) return Seconds(0);
+  return gpu_.launch + std::visit(WorkTime{gpu_}, kernel);
+}
+
+Seconds GpuCostModel::floor(const Kernel& kernel) const {
+  if (std::visit(IsEmpty{}, kernel)) return Seconds(0);
+  const Seconds memory = memory_traffic(kernel) / gpu_.memory_bandwidth;
+  const Flop work = flop(kernel);
+  return work > Flop(0) ? std::max(work / peak_of(gpu_, precision_of(kernel)), memory) : memory;
+}
+
+}  // namespace fabricast::hw

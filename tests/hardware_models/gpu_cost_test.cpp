@@ -1,0 +1,239 @@
+#include "hardware_models/gpu_cost.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "hardware_models/config_error.hpp"
+#include "hardware_models/gpu_config.hpp"
+
+using namespace fabricast;
+using namespace fabricast::hw;
+
+namespace {
+
+constexpr Precision bf16 = Precision::bf16;
+
+GpuSpec shipped(const std::string& name) {
+  return read_gpu(parse_json_file(std::string(FABRICAST_SOURCE_DIR) + "/configs/gpus/" + name + ".json"));
+}
+
+/// 10 SMs of 1 TFLOP/s each, one tile of 64 x 32, memory too fast to matter, no overheads.
+GpuSpec plain_gpu() {
+  GpuSpec gpu;
+  gpu.name = "plain";
+  gpu.streaming_multiprocessors = 10;
+  gpu.peak[static_cast<std::size_t>(bf16)] = FlopPerSecond(10e12);
+  gpu.memory_bandwidth = BytesPerSecond(1e18);
+  gpu.gemm.tiles = {{64, 32, 1.0}};
+  gpu.gemm.burst = Seconds(1);
+  gpu.gemm.split_k = 1 << 20;
+  return gpu;
+}
+
+double time_of(const GpuSpec& gpu, const Kernel& kernel) { return GpuCostModel(gpu).time(kernel).value(); }
+
+/// Marsaglia's xorshift: shapes need spread, not quality.
+class Shapes {
+ public:
+  std::int64_t upto(std::int64_t most) {
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 7;
+    state_ ^= state_ << 17;
+    return 1 + static_cast<std::int64_t>(state_ % static_cast<std::uint64_t>(most));
+  }
+  /// Small values as likely as large ones.
+  std::int64_t size(int most_bits) { return upto(std::int64_t{1} << upto(most_bits)); }
+
+  Kernel kernel() {
+    switch (upto(11)) {
+      case 1: return Gemm<std::int64_t>{size(16), size(14), size(14), bf16};
+      case 2: return GroupedGemm<ExpertRowCounts>{{size(12) - 1, size(12) - 1, size(14) - 1}, size(13), size(13), bf16};
+      case 3: {
+        const std::int64_t queries = size(13);
+        return Attention<std::int64_t>{size(5), queries, queries, 4 * size(3), 4, 64 * upto(2), upto(2) == 1, bf16};
+      }
+      case 4: return Attention<std::int64_t>{size(8), 1, size(16), 32, 8, 128, true, bf16};
+      case 5: return Embedding<std::int64_t>{size(16), size(13), size(17), bf16};
+      case 6: return RmsNorm<std::int64_t>{size(16), size(13), bf16};
+      case 7: return Rope<std::int64_t>{size(16), size(13), bf16};
+      case 8: return Activation<std::int64_t>{size(16), size(13), upto(2) == 1, bf16};
+      case 9: return Router<std::int64_t>{size(16), size(13), size(8), upto(8), bf16};
+      case 10: return Permute<std::int64_t>{size(16), size(13), bf16};
+      default: return WeightedSum<std::int64_t>{size(14), size(16), size(13), bf16};
+    }
+  }
+
+ private:
+  std::uint64_t state_ = 88172645463325252ULL;
+};
+
+}  // namespace
+
+// One tile of 64 x 32 over k = 1000 on an SM of 1 TFLOP/s: 2·64·32·1000 / 1e12 = 4.096 us.
+TEST_CASE("ten tiles on ten SMs are one wave, the eleventh starts the next") {
+  const double wave = 4.096e-6;
+  CHECK(time_of(plain_gpu(), Gemm<std::int64_t>{64, 32, 1000, bf16}) == doctest::Approx(wave).epsilon(1e-12));
+  CHECK(time_of(plain_gpu(), Gemm<std::int64_t>{640, 32, 1000, bf16}) == doctest::Approx(wave).epsilon(1e-12));
+  CHECK(time_of(plain_gpu(), Gemm<std::int64_t>{641, 32, 1000, bf16}) == doctest::Approx(2 * wave).epsilon(1e-12));
+  CHECK(time_of(plain_gpu(), Gemm<std::int64_t>{320, 65, 1000, bf16}) == doctest::Approx(2 * wave).epsilon(1e-12));
+}
+
+TEST_CASE("filling the pipeline costs a tile as much as prologue_k steps, whatever its k") {
+  GpuSpec gpu = plain_gpu();
+  gpu.gemm.prologue_k = 1000;
+  const double wave = 4.096e-6;
+  CHECK(time_of(gpu, Gemm<std::int64_t>{640, 32, 1000, bf16}) == doctest::Approx(2 * wave).epsilon(1e-12));
+  CHECK(time_of(gpu, Gemm<std::int64_t>{640, 32, 3000, bf16}) == doctest::Approx(4 * wave).epsilon(1e-12));
+}
+
+// Two tiles, k in four parts: eight tiles of k / 4 + 4·split_k steps in one wave.
+TEST_CASE("a GEMM of few tiles splits its k when adding the parts is cheap") {
+  GpuSpec gpu = plain_gpu();
+  gpu.gemm.split_k = 10;
+  CHECK(time_of(gpu, Gemm<std::int64_t>{128, 32, 1000, bf16}) == doctest::Approx(4.096e-6 * (250 + 40) / 1000).epsilon(1e-12));
+}
+
+TEST_CASE("the library picks the tile that is done first") {
+  GpuSpec gpu = plain_gpu();
+  const double whole_tiles = time_of(gpu, Gemm<std::int64_t>{16, 16, 1000, bf16});
+  gpu.gemm.tiles.push_back({16, 16, 0.5});
+  CHECK(time_of(gpu, Gemm<std::int64_t>{16, 16, 1000, bf16}) == doctest::Approx(whole_tiles / 8 / 0.5).epsilon(1e-12));
+  CHECK(time_of(gpu, Gemm<std::int64_t>{640, 32, 1000, bf16}) == doctest::Approx(whole_tiles).epsilon(1e-12));
+}
+
+// t <= burst: t. Beyond: t + (t − burst)·throttle.
+TEST_CASE("a long GEMM runs on at the power-limited rate") {
+  GpuSpec gpu = plain_gpu();
+  const double wave = 4.096e-6;
+  gpu.gemm.burst = Seconds(2 * wave);
+  gpu.gemm.throttle = 0.25;
+  CHECK(time_of(gpu, Gemm<std::int64_t>{1280, 32, 1000, bf16}) == doctest::Approx(2 * wave).epsilon(1e-12));
+  CHECK(time_of(gpu, Gemm<std::int64_t>{2560, 32, 1000, bf16}) == doctest::Approx(4.5 * wave).epsilon(1e-12));
+}
+
+// 9 full experts and one of a single row are ten tiles: one wave. With 10 full ones the single row is the eleventh tile.
+TEST_CASE("a skewed grouped GEMM costs only its tail") {
+  const double wave = 4.096e-6;
+  ExpertRowCounts rows(9, 64);
+  rows.push_back(1);
+  CHECK(time_of(plain_gpu(), GroupedGemm<ExpertRowCounts>{rows, 32, 1000, bf16}) == doctest::Approx(wave).epsilon(1e-12));
+  rows.push_back(64);
+  CHECK(time_of(plain_gpu(), GroupedGemm<ExpertRowCounts>{rows, 32, 1000, bf16}) == doctest::Approx(2 * wave).epsilon(1e-12));
+  const ExpertRowCounts one_hot{640, 0, 0, 0};
+  CHECK(time_of(plain_gpu(), GroupedGemm<ExpertRowCounts>{one_hot, 32, 1000, bf16}) == doctest::Approx(wave).epsilon(1e-12));
+}
+
+TEST_CASE("experts without rows change nothing") {
+  const GpuCostModel h100(shipped("h100_sxm_80gb"));
+  CHECK(h100.time(GroupedGemm<ExpertRowCounts>{{100, 300}, 4096, 4096, bf16}) ==
+        h100.time(GroupedGemm<ExpertRowCounts>{{0, 100, 0, 300, 0}, 4096, 4096, bf16}));
+}
+
+// Large m, n and k on an ideal chip: flop / peak. One row against a large weight: bytes / bandwidth.
+TEST_CASE("an ideal chip runs at its roofline") {
+  GpuSpec gpu = plain_gpu();
+  gpu.memory_bandwidth = BytesPerSecond(1e12);
+  const GpuCostModel model(gpu);
+  const Kernel square = Gemm<std::int64_t>{6400, 6400, 6400, bf16};
+  CHECK(model.time(square).value() == doctest::Approx(2.0 * 6400 * 6400 * 6400 / 10e12).epsilon(1e-12));
+  CHECK(model.time(square) >= model.floor(square));
+  const Kernel row = RmsNorm<std::int64_t>{1000, 500, bf16};
+  CHECK(model.time(row).value() == doctest::Approx(2.0 * 2001 * 500 / 1e12).epsilon(1e-12));
+}
+
+// longer · (1 + contention · (shorter / longer)³): with equal times 1 + contention.
+TEST_CASE("arithmetic and memory that take equally long compete") {
+  GpuSpec gpu = plain_gpu();
+  gpu.contention = 0.25;
+  const Kernel gemm = Gemm<std::int64_t>{640, 32, 1000, bf16};
+  gpu.memory_bandwidth = memory_traffic(gemm) / Seconds(4.096e-6);
+  CHECK(time_of(gpu, gemm) == doctest::Approx(1.25 * 4.096e-6).epsilon(1e-12));
+  gpu.memory_bandwidth = memory_traffic(gemm) / Seconds(2.048e-6);
+  CHECK(time_of(gpu, gemm) == doctest::Approx((1 + 0.25 / 8) * 4.096e-6).epsilon(1e-12));
+}
+
+// Tiles of 100 queries against kv keys at 4·(head_dim + softmax_depth) FLOP a score on an SM of 1 TFLOP/s. Full attention of 100 such
+// tiles on 10 SMs: ten tiles' time and half a tile of drain. Causal: tiles see (kv + 100) / 2 keys in the mean, the longest all.
+TEST_CASE("attention takes its tiles' time and half the longest tile") {
+  GpuSpec gpu = plain_gpu();
+  gpu.attention.tile_rows = 100;
+  gpu.attention.softmax_depth = 28;
+  const double tile = 4.0 * (100 + 28) * 100 * 1000 / 1e12;
+  CHECK(time_of(gpu, Attention<std::int64_t>{1, 1000, 1000, 10, 10, 100, false, bf16}) == doctest::Approx(10.5 * tile).epsilon(1e-12));
+  CHECK(time_of(gpu, Attention<std::int64_t>{1, 1000, 1000, 10, 10, 100, true, bf16}) ==
+        doctest::Approx((10 * 0.55 + 0.5) * tile).epsilon(1e-12));
+}
+
+TEST_CASE("decoding a long context takes the time of reading its keys and values") {
+  const GpuSpec gpu = shipped("h100_sxm_80gb");
+  const Kernel decode = Attention<std::int64_t>{64, 1, 32768, 32, 8, 128, true, bf16};
+  const double reading = static_cast<double>(memory_traffic(decode).value()) / (gpu.memory_bandwidth.value() * gpu.attention.memory);
+  CHECK(time_of(gpu, decode) >= reading);
+  CHECK(time_of(gpu, decode) <= 1.15 * reading);
+}
+
+TEST_CASE("no rows, no time") {
+  const GpuCostModel h100(shipped("h100_sxm_80gb"));
+  for (const Kernel& kernel : {Kernel(Gemm<std::int64_t>{0, 64, 64, bf16}), Kernel(GroupedGemm<ExpertRowCounts>{{0, 0}, 64, 64, bf16}),
+                               Kernel(GroupedGemm<ExpertRowCounts>{{}, 64, 64, bf16}),
+                               Kernel(Attention<std::int64_t>{0, 64, 64, 8, 8, 128, true, bf16}),
+                               Kernel(Embedding<std::int64_t>{0, 64, 64, bf16}),
+                               Kernel(RmsNorm<std::int64_t>{0, 64, bf16}), Kernel(Rope<std::int64_t>{0, 64, bf16}),
+                               Kernel(ResidualAdd<std::int64_t>{0, 64, bf16}), Kernel(Activation<std::int64_t>{0, 64, true, bf16}),
+                               Kernel(Router<std::int64_t>{0, 64, 8, 2, bf16}), Kernel(Permute<std::int64_t>{0, 64, bf16}),
+                               Kernel(WeightedSum<std::int64_t>{0, 0, 64, bf16})}) {
+    CHECK(h100.time(kernel) == Seconds(0));
+    CHECK(h100.floor(kernel) == Seconds(0));
+  }
+}
+
+TEST_CASE("nothing is faster than the roofline") {
+  Shapes shapes;
+  for (const char* name : {"h100_sxm_80gb", "h100_sxm_64gb", "a100_sxm_80gb"}) {
+    const GpuCostModel model(shipped(name));
+    for (int i = 0; i < 400; ++i) {
+      const Kernel kernel = shapes.kernel();
+      CAPTURE(kernel.index());
+      CHECK(model.time(kernel) >= model.floor(kernel));
+    }
+  }
+}
+
+TEST_CASE("more rows never take less time") {
+  Shapes shapes;
+  for (const char* name : {"h100_sxm_80gb", "a100_sxm_80gb"}) {
+    const GpuCostModel model(shipped(name));
+    for (int i = 0; i < 400; ++i) {
+      const std::int64_t n = shapes.size(14), k = shapes.size(14), m = shapes.size(15), more = m + shapes.size(10);
+      CAPTURE(m);
+      CAPTURE(more);
+      CHECK(model.time(Gemm<std::int64_t>{m, n, k, bf16}) <= model.time(Gemm<std::int64_t>{more, n, k, bf16}));
+      CHECK(model.time(GroupedGemm<ExpertRowCounts>{{m, 17}, n, k, bf16}) <=
+            model.time(GroupedGemm<ExpertRowCounts>{{more, 17}, n, k, bf16}));
+      CHECK(model.time(Attention<std::int64_t>{m, 1, n, 32, 8, 128, true, bf16}) <=
+            model.time(Attention<std::int64_t>{more, 1, n, 32, 8, 128, true, bf16}));
+      CHECK(model.time(Router<std::int64_t>{m, k, 64, 2, bf16}) <= model.time(Router<std::int64_t>{more, k, 64, 2, bf16}));
+    }
+  }
+}
+
+TEST_CASE("a precision that the chip has no unit for is the user's mistake") {
+  const GpuCostModel a100(shipped("a100_sxm_80gb"));
+  CHECK_THROWS_AS((void)a100.time(Gemm<std::int64_t>{64, 64, 64, Precision::fp8}), ConfigError);
+  CHECK_THROWS_AS((void)a100.floor(Gemm<std::int64_t>{64, 64, 64, Precision::fp8}), ConfigError);
+}
+
+TEST_CASE("a specification that no chip can have is refused") {
+  GpuSpec gpu = plain_gpu();
+  gpu.gemm.sustained = 1.1;
+  CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
+  gpu = plain_gpu();
+  gpu.gemm.tiles.clear();
+  CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
+  gpu = plain_gpu();
+  gpu.contention = 0.6;
+  CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
+}
