@@ -14,10 +14,17 @@ struct Crossing {
   Bytes out, in;
 };
 
-/// A cut level seen by one group: the parts that hold members, numbered from 0 in order of the level's own numbers.
+/// A cut level seen by one group: the parts that hold members, in order of the level's own numbers.
 struct Parts {
-  std::vector<std::int32_t> part_of;  // by member
+  std::vector<std::int32_t> members;  // those of a part side by side
+  std::vector<std::size_t> begin;     // by part, into `members`, one past the last part included
   std::vector<BytesPerSecond> bandwidth;
+  std::vector<std::int32_t> part_of;  // by member
+
+  [[nodiscard]] std::size_t size() const { return bandwidth.size(); }
+  [[nodiscard]] std::span<const std::int32_t> members_of(std::size_t part) const {
+    return std::span(members).subspan(begin[part], begin[part + 1] - begin[part]);
+  }
 };
 
 /// What a member may use: NVLink only where another member is in its node, the network only where one is elsewhere.
@@ -31,7 +38,8 @@ template <class Key>
 std::vector<std::int32_t> indices_by(std::size_t n, Key key) {
   std::vector<std::int32_t> order(n);
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) { return key(a) < key(b); });
+  const auto before = [&](std::int32_t a, std::int32_t b) { return key(a) < key(b); };
+  if (!std::is_sorted(order.begin(), order.end(), before)) std::stable_sort(order.begin(), order.end(), before);
   return order;
 }
 
@@ -45,46 +53,64 @@ Reach reach_of(std::span<const GpuId> gpu_of, const Topology& topology) {
   return reach;
 }
 
+BytesPerSecond links_of(std::int32_t member, const CutLevel& level, const Reach& reach) {
+  BytesPerSecond bandwidth{};
+  if (reach.has_peer_in_node[member]) bandwidth += level.gpu_nvlink;
+  if (reach.crosses_nodes) bandwidth += level.gpu_network;
+  return bandwidth;
+}
+
 // b(part) = Σ over its ports of min(Σ members' own links, the port's shared links).
 Parts parts_of(const CutLevel& level, std::span<const GpuId> gpu_of, const Reach& reach) {
   const bool shared = !level.port_of.empty();
   const auto part = [&](std::int32_t member) { return level.part_of[gpu_of[member].index()]; };
   const auto port = [&](std::int32_t member) { return shared ? level.port_of[gpu_of[member].index()] : 0; };
-  const auto order = indices_by(gpu_of.size(), [&](std::int32_t member) { return std::pair(part(member), port(member)); });
   Parts parts;
   parts.part_of.resize(gpu_of.size());
-  for (std::size_t i = 0; i < order.size();) {
-    if (i == 0 || part(order[i]) != part(order[i - 1])) parts.bandwidth.emplace_back(0.0);
+  parts.members = indices_by(gpu_of.size(), [&](std::int32_t member) { return std::pair(part(member), port(member)); });
+  for (std::size_t i = 0; i < parts.members.size();) {
+    const std::int32_t first = parts.members[i];
+    if (i == 0 || part(first) != part(parts.members[i - 1])) {
+      parts.begin.push_back(i);
+      parts.bandwidth.emplace_back(0.0);
+    }
     BytesPerSecond own{};
-    const std::int32_t first = order[i];
-    for (; i < order.size() && part(order[i]) == part(first) && port(order[i]) == port(first); ++i) {
-      parts.part_of[order[i]] = static_cast<std::int32_t>(parts.bandwidth.size()) - 1;
-      if (reach.has_peer_in_node[order[i]]) own += level.gpu_nvlink;
-      if (reach.crosses_nodes) own += level.gpu_network;
+    for (; i < parts.members.size() && part(parts.members[i]) == part(first) && port(parts.members[i]) == port(first); ++i) {
+      parts.part_of[parts.members[i]] = static_cast<std::int32_t>(parts.size()) - 1;
+      own += links_of(parts.members[i], level, reach);
     }
     parts.bandwidth.back() += shared ? std::min(own, level.port_bandwidth[port(first)]) : own;
   }
+  parts.begin.push_back(parts.members.size());
   return parts;
 }
 
+// Out of a part: the rows of its members less what stays among them; into it: their columns less the same.
 std::vector<Crossing> cross_all_to_all(const Parts& parts, CollectiveCounts counts) {
-  std::vector<Crossing> crossings(parts.bandwidth.size());
-  const std::size_t n = parts.part_of.size();
+  const std::size_t n = parts.members.size();
+  std::vector<Crossing> totals(n);  // by member, what it keeps included
   for (std::size_t source = 0; source < n; ++source) {
     const CollectiveCounts row = counts.subspan(source * n, n);
-    for (std::size_t destination = 0; destination < n; ++destination) {
-      const std::int32_t from = parts.part_of[source], to = parts.part_of[destination];
-      if (from == to) continue;
-      crossings[from].out += row[destination];
-      crossings[to].in += row[destination];
+    totals[source].out = std::accumulate(row.begin(), row.end(), Bytes{});
+    for (std::size_t destination = 0; destination < n; ++destination) totals[destination].in += row[destination];
+  }
+  std::vector<Crossing> crossings(parts.size());
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    Bytes stays{};
+    for (const std::int32_t member : parts.members_of(part)) {
+      crossings[part].out += totals[member].out;
+      crossings[part].in += totals[member].in;
+      for (const std::int32_t other : parts.members_of(part)) stays += counts[static_cast<std::size_t>(member) * n + other];
     }
+    crossings[part].out -= stays;
+    crossings[part].in -= stays;
   }
   return crossings;
 }
 
 // Into a part: every shard that it lacks. Out of it: its own shards, once.
 std::vector<Crossing> cross_all_gather(const Parts& parts, CollectiveCounts counts) {
-  std::vector<Crossing> crossings(parts.bandwidth.size());
+  std::vector<Crossing> crossings(parts.size());
   for (std::size_t member = 0; member < counts.size(); ++member) crossings[parts.part_of[member]].out += counts[member];
   const Bytes size = std::accumulate(counts.begin(), counts.end(), Bytes{});
   for (Crossing& part : crossings) part.in = size - part.out;
@@ -99,13 +125,13 @@ std::vector<Crossing> cross_reduce_scatter(const Parts& parts, CollectiveCounts 
 }
 
 std::vector<Crossing> cross_broadcast(const Parts& parts, Bytes size) {
-  std::vector<Crossing> crossings(parts.bandwidth.size(), {Bytes{}, size});
+  std::vector<Crossing> crossings(parts.size(), {Bytes{}, size});
   crossings[parts.part_of.front()] = {size, Bytes{}};
   return crossings;
 }
 
 std::vector<Crossing> cross_send(const Parts& parts, Bytes message) {
-  std::vector<Crossing> crossings(parts.bandwidth.size());
+  std::vector<Crossing> crossings(parts.size());
   crossings[parts.part_of[0]].out = message;
   crossings[parts.part_of[1]].in = message;
   return crossings;
@@ -113,7 +139,7 @@ std::vector<Crossing> cross_send(const Parts& parts, Bytes message) {
 
 std::vector<Crossing> crossings_of(CollectiveKind kind, const Parts& parts, CollectiveCounts counts) {
   switch (kind) {
-    case CollectiveKind::all_reduce: return std::vector<Crossing>(parts.bandwidth.size(), {counts[0], counts[0]});
+    case CollectiveKind::all_reduce: return std::vector<Crossing>(parts.size(), {counts[0], counts[0]});
     case CollectiveKind::all_gather: return cross_all_gather(parts, counts);
     case CollectiveKind::reduce_scatter: return cross_reduce_scatter(parts, counts);
     case CollectiveKind::broadcast: return cross_broadcast(parts, counts[0]);
@@ -126,7 +152,7 @@ std::vector<Crossing> crossings_of(CollectiveKind kind, const Parts& parts, Coll
 // Each of S's bytes is summed over N parts in N-1 crossings at least, and its sum reaches the others in N-1 more: 2(N-1)·S in all.
 Seconds average_all_reduce_floor(const Parts& parts, Bytes size) {
   const BytesPerSecond bandwidth = std::accumulate(parts.bandwidth.begin(), parts.bandwidth.end(), BytesPerSecond{});
-  return 2.0 * static_cast<double>(parts.bandwidth.size() - 1) * (size / bandwidth);
+  return 2.0 * static_cast<double>(parts.size() - 1) * (size / bandwidth);
 }
 
 Seconds floor_of_level(CollectiveKind kind, const Parts& parts, CollectiveCounts counts) {
@@ -147,7 +173,7 @@ Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, Collectiv
   const Reach reach = reach_of(gpu_of, topology);
   for (const CutLevel& level : topology.cut_levels()) {
     const Parts parts = parts_of(level, gpu_of, reach);
-    if (parts.bandwidth.size() > 1) floor = std::max(floor, floor_of_level(kind, parts, counts));
+    if (parts.size() > 1) floor = std::max(floor, floor_of_level(kind, parts, counts));
   }
   return floor;
 }

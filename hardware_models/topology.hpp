@@ -35,6 +35,7 @@ struct Route {
   std::array<LinkId, max_links> link_ids{};
   std::uint8_t length = 0;
   Seconds latency{};
+  /// Points into the route: name the route before looping over its links.
   [[nodiscard]] std::span<const LinkId> links() const { return {link_ids.data(), length}; }
 };
 

@@ -148,9 +148,17 @@ TEST_CASE("an all-reduce is bound by its narrowest node") {
   CHECK(floor_seconds(CollectiveKind::all_reduce, group, filled(1, 1'000'000'000), topology) == approximately(1e9 / nic));
 }
 
+// Members 0 and 1 share a node, 8 is alone and has no use for its NVLink: 4 S / (2 (NVLink + NIC) + NIC); seen where NVLink is the narrower
+TEST_CASE("a member alone on its node brings its NIC only") {
+  hw::ClusterSpec cluster = h100_16x8();
+  cluster.node.nvlink_bandwidth = BytesPerSecond(10e9);
+  const std::vector<GpuId> group = {GpuId{0}, GpuId{1}, GpuId{8}};
+  CHECK(floor_seconds(CollectiveKind::all_reduce, group, filled(1, 1000), Topology(cluster)) == approximately(4 * 1000 / 170e9));
+}
+
 // busbw = 2(n-1)/n · S/t. nccl-tests, 2 nodes of 8 H100 with 8 x 50 GB/s each, 1 to 8 GiB: 449.51 to 469.84 GB/s (oci-hpc repository,
-// documentation/Troubleshooting.md). Above the 400 GB/s of the NICs, since S and not 2·15/16·S must leave a node: that cut allows 750. Without
-// in-switch reduction the GPU cut allows NVLink + NIC = 500.
+// documentation/Troubleshooting.md). Above the 400 GB/s of the NICs, since S and not 2·15/16·S must leave a node: that cut allows 750.
+// Without in-switch reduction the GPU cut allows NVLink + NIC = 500.
 TEST_CASE("published all-reduce rates of 16 GPUs on two nodes are legal, and more than NVLink and NIC together is not") {
   const Topology topology(cluster_of(FabricKind::rail_optimized, 2, 2, 1.0));
   const std::int64_t size = std::int64_t{1} << 30;
@@ -214,6 +222,16 @@ TEST_CASE("members use the uplinks of their own leaves, and no more of them than
   const Topology rails(cluster_of(FabricKind::rail_optimized, 16, 8, 4.0)), tree(cluster_of(FabricKind::fat_tree, 16, 8, 4.0));
   CHECK(floor_seconds(CollectiveKind::all_to_all, group, counts, rails) == approximately(4 * sent / 2 / nic));
   CHECK(floor_seconds(CollectiveKind::all_to_all, group, counts, tree) == approximately(sent * 30 / 32 / nic));
+}
+
+// Pods of 8 nodes, uplinks 8 · NIC / 4 = 100 GB/s per rail. 8 members fill rail 0's uplinks, one on rail 1 brings its NIC: 150 GB/s.
+// 9 members of each pod send 9 pieces to the other.
+TEST_CASE("a rail with few members brings their NICs, one with many its uplinks") {
+  const Topology rails(cluster_of(FabricKind::rail_optimized, 16, 8, 4.0));
+  std::vector<GpuId> group = gpus(0, 16, 8);
+  group.insert(group.end(), {GpuId{1}, GpuId{65}});
+  const auto counts = filled(18 * 18, 1000);
+  CHECK(floor_seconds(CollectiveKind::all_to_all, group, counts, rails) == approximately(81 * 1000 / 150e9));
 }
 
 TEST_CASE("groups of one, and collectives of no bytes, have no floor") {

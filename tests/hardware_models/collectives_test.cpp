@@ -60,7 +60,7 @@ TEST_CASE("each link of a ring all-reduce carries 2(n-1)/n of the tensor in 2(n-
   }
 }
 
-// Σ bytes = 2(n-1)·S, whole bytes, whatever the remainder of S/n; links differ by the roundings of two shards
+// Σ bytes = 2(n-1)·S, whatever the remainder of S/n; links differ by the roundings of two shards
 TEST_CASE("a ring all-reduce conserves bytes where the tensor does not divide") {
   const std::vector<NodeId> node_of(7);
   for (std::int64_t size = 0; size < 40; ++size) {
@@ -94,6 +94,15 @@ TEST_CASE("ring all-gather, reduce-scatter and broadcast move n-1 tensors in n-1
     CHECK(total(broadcast) == (n - 1) * size);
     CHECK(broadcast.at(0).steps == n - 1);
   }
+}
+
+// S = 5 in shards of 2, 2, 1: the link p -> p+1 carries all but shard p, then all but shard p+1
+TEST_CASE("a ring all-reduce passes whole shards on where the tensor does not divide") {
+  const auto phases = lower(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, std::vector<NodeId>(3), filled(1, 5));
+  REQUIRE(phases.at(0).transfers.size() == 3);
+  CHECK(phases[0].transfers[0].bytes == Bytes(3 + 3));
+  CHECK(phases[0].transfers[1].bytes == Bytes(3 + 4));
+  CHECK(phases[0].transfers[2].bytes == Bytes(4 + 3));
 }
 
 // Each node is entered once and left once (a chain: entered once, but for the root's).
@@ -130,14 +139,15 @@ TEST_CASE("a two-level all-reduce sends 2(N-1)/N of S/g over each NIC") {
   CHECK(phases[2].steps == 3);
 }
 
-// bytes across nodes = (N-1)·S for all-gather, reduce-scatter and broadcast: every byte enters (leaves) each node once
-TEST_CASE("two-level collectives cross into each node once") {
+// all-gather, reduce-scatter and broadcast: every byte enters (leaves) each node once, (N-1)·S, and each member once, (n-1)·S in all
+TEST_CASE("two-level collectives cross into each node once and into each member once") {
   for (const Group& group : multi_node_even_groups()) {
     const std::int64_t size = 24 * static_cast<std::int64_t>(group.size());
     for (const CollectiveKind kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::broadcast}) {
       const auto counts = counts_for(kind, group.size(), kind == CollectiveKind::broadcast ? size : 24);
       const auto phases = lower(kind, CollectiveAlgorithm::two_level, group.node_of, counts);
       CHECK(network_bytes(phases, group) == static_cast<std::int64_t>(group.nodes - 1) * size);
+      CHECK(total(phases) == static_cast<std::int64_t>(group.size() - 1) * size);
     }
   }
 }

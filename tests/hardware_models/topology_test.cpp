@@ -52,7 +52,8 @@ GpuId gpu_at(const Topology& topology, std::int64_t node, std::int64_t slot) {
 
 std::vector<LinkKind> kinds_of(const Topology& topology, GpuId source, GpuId destination) {
   std::vector<LinkKind> kinds;
-  for (const LinkId link : topology.route(source, destination).links()) kinds.push_back(topology.links()[link.index()].kind);
+  const hw::Route route = topology.route(source, destination);
+  for (const LinkId link : route.links()) kinds.push_back(topology.links()[link.index()].kind);
   return kinds;
 }
 
@@ -186,7 +187,8 @@ TEST_CASE("all routes into a GPU from other leaves come through one spine") {
   const Topology topology(cluster_of(FabricKind::rail_optimized, 7, 4, 3, 5));
   std::vector<std::vector<VertexId>> spines(topology.gpus());
   for_each_pair(topology, [&](GpuId source, GpuId destination) {
-    for (const LinkId id : topology.route(source, destination).links()) {
+    const hw::Route route = topology.route(source, destination);
+    for (const LinkId id : route.links()) {
       const Link& link = topology.links()[id.index()];
       if (topology.vertices()[link.to.index()] == hw::VertexKind::spine) spines[destination.index()].push_back(link.to);
     }
