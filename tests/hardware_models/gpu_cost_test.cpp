@@ -167,6 +167,14 @@ TEST_CASE("attention takes its tiles' time and half the longest tile") {
         doctest::Approx((10 * 0.55 + 0.5) * tile).epsilon(1e-12));
 }
 
+// One query against 1600 keys is one tile, padded to 64 rows. Cut into 16 parts of 100 keys on 10 SMs: 1.6 parts' time and half a part's.
+TEST_CASE("a single tile of queries splits its keys over idle SMs") {
+  GpuSpec gpu = plain_gpu();
+  gpu.attention.tile_rows = 100;
+  const double part = 4.0 * 128 * 64 * 100 / 1e12;
+  CHECK(time_of(gpu, Attention<std::int64_t>{1, 1, 1600, 8, 1, 128, true, bf16}) == doctest::Approx(2.1 * part).epsilon(1e-12));
+}
+
 TEST_CASE("decoding a long context takes the time of reading its keys and values") {
   const GpuSpec gpu = shipped("h100_sxm_80gb");
   const Kernel decode = Attention<std::int64_t>{64, 1, 32768, 32, 8, 128, true, bf16};
