@@ -76,7 +76,7 @@ struct FabricSpec {
   Seconds nic_latency{};                 // NIC to NIC through one leaf
   Seconds switch_latency{};              // each further switch hop
   std::int64_t nodes_per_leaf = 0;       // rail_optimized: nodes of a pod (a leaf per rail serves them); fat_tree: nodes under one leaf
-  std::int64_t spines = 0;
+  std::int64_t spines = 0;               // share a leaf's uplinks evenly; a flow takes one, so too many leave each thinner than a NIC
   double oversubscription = 1.0;         // leaf: bandwidth down / bandwidth up
 };
 
