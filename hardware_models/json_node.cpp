@@ -286,11 +286,13 @@ std::string read_config_text(const std::filesystem::path& path) {
   errno = 0;
   std::ifstream stream(path, std::ios::binary);
   if (!stream) reject_file(name, errno != 0 ? std::strerror(errno) : "it cannot be opened");
-  std::string text(most_text + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  std::string text;
+  std::array<char, 1 << 14> block{};
+  while (stream.read(block.data(), block.size()) || stream.gcount() > 0) {
+    text.append(block.data(), static_cast<std::size_t>(stream.gcount()));
+    if (text.size() > most_text) reject_size(name);
+  }
   if (stream.bad()) reject_file(name, "reading failed");
-  text.resize(static_cast<std::size_t>(stream.gcount()));
-  if (text.size() > most_text) reject_size(name);
   return text;
 }
 

@@ -22,6 +22,8 @@ constexpr std::array<std::string_view, 5> file_places = {"/model", "/cluster", "
 constexpr std::array<std::string_view, 3> top_files = {"model", "cluster", "strategy"};
 constexpr std::array<std::string_view, 2> cluster_files = {"gpu", "collectives"};
 
+constexpr std::size_t longest_path = 1024;
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   while (true) {
@@ -68,13 +70,14 @@ std::vector<std::string> keys_of(const JsonNode& object) {
 JsonNode read_named_file(const JsonNode& reference, const fs::path& holder) {
   const std::string& name = std::get<std::string>(reference.value);
   if (name.empty()) hw::fail(reference, "names no file; write a path relative to this file");
+  if (name.size() > longest_path) hw::fail(reference, "is too long for a path; put an object here, or the path of a file that holds one");
   const fs::path path = (holder.parent_path() / name).lexically_normal();
   std::string text;
   try {
     text = hw::read_config_text(path);
   } catch (const hw::ConfigError& error) {
-    hw::fail(reference, fmt::format("{}; the path is relative to {}", error.what(), holder.parent_path().empty() ? "the working directory"
-                                                                                                                : holder.parent_path().string()));
+    const std::string folder = holder.parent_path().string();
+    hw::fail(reference, fmt::format("{}; the path is relative to {}", error.what(), folder.empty() ? "the working directory" : folder));
   }
   JsonNode content = hw::parse_json_text(text, path.string());
   (void)hw::as_object(content);

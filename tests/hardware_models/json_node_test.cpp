@@ -3,9 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
+
+#include "tests/temporary_folder.hpp"
 
 using namespace fabricast::hw;
 
@@ -177,15 +178,13 @@ TEST_CASE("fail shows scalars and leaves out objects and arrays") {
 }
 
 TEST_CASE("a file that cannot be read is an error that says why") {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "fabricast_json_node_test";
-  std::filesystem::create_directories(folder);
+  const fabricast::tests::TemporaryFolder temporary("json_node");
+  const std::filesystem::path& folder = temporary.path();
   CHECK_THROWS_WITH_AS((void)parse_json_file(folder), (folder.string() + ": cannot be read: it is a directory; name a file").c_str(), ConfigError);
   const std::string missing = (folder / "missing.json").string();
   CHECK_THROWS_WITH_AS((void)parse_json_file(missing), (missing + ": cannot be read: No such file or directory").c_str(), ConfigError);
-  const std::filesystem::path good = folder / "good.json";
-  std::ofstream(good) << "{\"a\": 1}";
+  const std::filesystem::path good = temporary.write("good.json", "{\"a\": 1}");
   CHECK(parse_json_file(good).find("a")->file == good.string());
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("an endless file is an error, not an endless wait") {
