@@ -16,6 +16,16 @@ BufferUses::BufferUses(const Program& program)
     for (const BufferSlice& slice : program.ops[i].reads) add(order, op, slice.buffer);
     for (const BufferSlice& slice : program.ops[i].writes) add(order, op, slice.buffer);
   }
+  find_ended_from(order, program.ops.size());
+}
+
+void BufferUses::find_ended_from(const HappensBefore& order, std::size_t ops) {
+  ended_from_.resize(ops * streams_);
+  std::vector<std::int32_t> least(streams_, std::numeric_limits<std::int32_t>::max());
+  for (std::size_t i = ops; i-- > 0;) {
+    const auto ended = order.ended_before(OpIndex{static_cast<std::int32_t>(i)});
+    for (std::size_t s = 0; s < streams_; ++s) ended_from_[i * streams_ + s] = least[s] = std::min(least[s], ended[s]);
+  }
 }
 
 void BufferUses::add(const HappensBefore& order, OpIndex op, BufferId buffer) {

@@ -55,10 +55,12 @@ class Planner {
 
   /// First fit: the lowest gap between the buffers that may be in use together with this one.
   void place(BufferId buffer) {
+    const OpIndex now = uses_.range(buffer)->first;
+    std::erase_if(placed_, [&](BufferId other) { return uses_.over_before(other, now); });
     Bytes gap = first_free_;
     for (const BufferId other : placed_) {
-      if (uses_.never_together(other, buffer)) continue;
       if (gap + size(buffer) <= offset(other)) break;
+      if (uses_.never_together(other, buffer)) continue;
       gap = std::max(gap, align_up(offset(other) + size(other)));
     }
     plan_.offsets[buffer.index()] = gap;
@@ -106,7 +108,7 @@ class Planner {
   BufferUses uses_;
   MemoryPlan plan_;
   Bytes first_free_;
-  std::vector<BufferId> placed_;  // by offset
+  std::vector<BufferId> placed_;  // by offset; without those that no later buffer can meet
 };
 
 }  // namespace

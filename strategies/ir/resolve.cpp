@@ -1,6 +1,6 @@
 #include "strategies/ir/resolve.hpp"
 
-#include <span>
+#include <numeric>
 #include <stdexcept>
 
 #include "strategies/ir/work_sizes.hpp"
@@ -9,42 +9,44 @@ namespace fabricast::ir {
 
 namespace {
 
-/// The sources whose tokens a rank dispatches.
-struct Sources {
-  std::int32_t first, last;
-};
-
-Sources dispatched_by(const RankBinding& binding) { return {binding.source, binding.source + binding.sources_dispatched}; }
-
 std::int64_t rows_sent(const Schedule& schedule, Rank rank, RoutingStep step) {
-  const Sources sources = dispatched_by(schedule.ranks[rank.index()]);
+  const RankBinding& binding = schedule.ranks[rank.index()];
   std::int64_t sum = 0;
-  for (std::int32_t source = sources.first; source < sources.last; ++source) sum += schedule.routing.rows_sent(step, source);
+  for (std::int32_t i = 0; i < binding.sources_dispatched; ++i) sum += schedule.routing.rows_sent(step, binding.source + i);
   return sum;
 }
 
-std::int64_t rows_received(const Schedule& schedule, Rank rank, RoutingStep step) {
-  const std::int32_t position = schedule.member_of(rank, Axis::expert);
-  std::int64_t sum = 0;
+/// The sources whose tokens may arrive at the rank: all that its expert group dispatches.
+void append_sources(const Schedule& schedule, Rank rank, std::vector<std::int32_t>& sources) {
   for (const Rank sender : schedule.group_of(rank, Axis::expert).members) {
-    const Sources sources = dispatched_by(schedule.ranks[sender.index()]);
-    for (std::int32_t source = sources.first; source < sources.last; ++source) sum += schedule.routing.rows_to(step, source, position);
+    const RankBinding& binding = schedule.ranks[sender.index()];
+    for (std::int32_t i = 0; i < binding.sources_dispatched; ++i) sources.push_back(binding.source + i);
   }
-  return sum;
 }
 
-/// Ranks whose dispatches together make up what this rank's experts compute: its own, or one for each of its expert-tensor group.
-std::span<const Rank> receivers_summed(const Schedule& schedule, const Rank& rank) {
+hw::ExpertRowCounts rows_by_expert(const Schedule& schedule, Rank rank, RoutingStep step, const std::vector<std::int32_t>& sources) {
+  const std::int32_t position = schedule.member_of(rank, Axis::expert);
+  hw::ExpertRowCounts counts(schedule.routing.hosted(step.layer, position).size(), 0);
+  schedule.routing.add_rows_at(step, sources, position, counts);
+  return counts;
+}
+
+hw::ExpertRowCounts received_by_expert(const Schedule& schedule, Rank rank, RoutingStep step) {
+  std::vector<std::int32_t> sources;
+  append_sources(schedule, rank, sources);
+  return rows_by_expert(schedule, rank, step, sources);
+}
+
+/// What the rank's experts compute: what it received, or what its whole expert-tensor group did.
+hw::ExpertRowCounts computed_by_expert(const Schedule& schedule, Rank rank, RoutingStep step) {
   const bool all_receive_the_same = schedule.ranks[rank.index()].sources_dispatched > 1;
-  if (all_receive_the_same) return {&rank, 1};
-  return schedule.group_of(rank, Axis::expert_tensor).members;
+  if (all_receive_the_same) return received_by_expert(schedule, rank, step);
+  std::vector<std::int32_t> sources;
+  for (const Rank receiver : schedule.group_of(rank, Axis::expert_tensor).members) append_sources(schedule, receiver, sources);
+  return rows_by_expert(schedule, rank, step, sources);
 }
 
-std::int64_t expert_rows(const Schedule& schedule, Rank rank, RoutingStep step) {
-  std::int64_t sum = 0;
-  for (const Rank receiver : receivers_summed(schedule, rank)) sum += rows_received(schedule, receiver, step);
-  return sum;
-}
+std::int64_t sum_of(const hw::ExpertRowCounts& counts) { return std::accumulate(counts.begin(), counts.end(), std::int64_t{0}); }
 
 std::int64_t hosted_experts(const Schedule& schedule, Rank rank, RoutingStep step) {
   return static_cast<std::int64_t>(schedule.routing.hosted(step.layer, schedule.member_of(rank, Axis::expert)).size());
@@ -104,27 +106,15 @@ std::int64_t evaluate(const Extent& extent, const Schedule& schedule, Rank rank)
   switch (extent.of) {
     case Extent::Of::constant: return extent.scale;
     case Extent::Of::rows_sent: return extent.scale * rows_sent(schedule, rank, extent.step);
-    case Extent::Of::rows_received: return extent.scale * rows_received(schedule, rank, extent.step);
-    case Extent::Of::expert_rows: return extent.scale * expert_rows(schedule, rank, extent.step);
+    case Extent::Of::rows_received: return extent.scale * sum_of(received_by_expert(schedule, rank, extent.step));
+    case Extent::Of::expert_rows: return extent.scale * sum_of(computed_by_expert(schedule, rank, extent.step));
     case Extent::Of::hosted_experts: return extent.scale * hosted_experts(schedule, rank, extent.step);
   }
   throw std::logic_error("unknown kind of extent");
 }
 
 hw::ExpertRowCounts evaluate(const ExpertRows& rows, const Schedule& schedule, Rank rank) {
-  const RoutingPlan& plan = schedule.routing;
-  const std::int32_t position = schedule.member_of(rank, Axis::expert);
-  const auto& experts = plan.hosted(rows.step.layer, position);
-  hw::ExpertRowCounts counts(experts.size(), 0);
-  for (const Rank receiver : receivers_summed(schedule, rank)) {
-    for (const Rank sender : schedule.group_of(receiver, Axis::expert).members) {
-      const Sources sources = dispatched_by(schedule.ranks[sender.index()]);
-      for (std::int32_t source = sources.first; source < sources.last; ++source) {
-        for (std::size_t e = 0; e < experts.size(); ++e) counts[e] += plan.rows(rows.step, source, experts[e], position);
-      }
-    }
-  }
-  return counts;
+  return computed_by_expert(schedule, rank, rows.step);
 }
 
 bool depends_on_rank(const Work& work) {

@@ -96,18 +96,27 @@ std::int64_t RoutingPlan::rows_sent(RoutingStep step, std::int32_t source) const
 }
 
 std::int64_t RoutingPlan::rows_to(RoutingStep step, std::int32_t source, std::int32_t position) const {
-  const auto& experts = hosted(step.layer, position);
   std::int64_t sum = 0;
-  if (several_copies_) {
-    for (const std::int32_t expert : experts) sum += rows(step, source, expert, position);
-  } else if (is_uniform()) {
-    const Dealing d = dealing(step, source);
-    for (const std::int32_t expert : experts) sum += dealt(d, expert);
-  } else {
-    const std::uint32_t* const counts = &counts_[block(step, source) * shape_.experts];
-    for (const std::int32_t expert : experts) sum += counts[expert];
+  for (const std::int32_t expert : hosted(step.layer, position)) {
+    sum += several_copies_ ? rows(step, source, expert, position) : rows(step, source, expert);
   }
   return sum;
+}
+
+void RoutingPlan::add_rows_at(RoutingStep step, std::span<const std::int32_t> sources, std::int32_t position,
+                              std::span<std::int64_t> sums) const {
+  const auto& experts = hosted(step.layer, position);
+  for (const std::int32_t source : sources) {
+    if (several_copies_) {
+      for (std::size_t i = 0; i < experts.size(); ++i) sums[i] += rows(step, source, experts[i], position);
+    } else if (is_uniform()) {
+      const Dealing d = dealing(step, source);
+      for (std::size_t i = 0; i < experts.size(); ++i) sums[i] += dealt(d, experts[i]);
+    } else {
+      const std::uint32_t* const counts = &counts_[block(step, source) * shape_.experts];
+      for (std::size_t i = 0; i < experts.size(); ++i) sums[i] += counts[experts[i]];
+    }
+  }
 }
 
 void RoutingPlan::add_rows_to(RoutingStep step, std::int32_t source, std::span<std::int64_t> sums) const {

@@ -71,6 +71,9 @@ class RoutingPlan {
   [[nodiscard]] std::int64_t rows_to(RoutingStep step, std::int32_t source, std::int32_t position) const;
   /// Adds rows_to of every position to sums[position]: all of a source's sizes at once, for less than one by one.
   void add_rows_to(RoutingStep step, std::int32_t source, std::span<std::int64_t> sums) const;
+  /// Adds the rows that the sources send to `position` to sums[i], i being the place of the expert in hosted(step.layer, position): what
+  /// arrives there, again for less than one by one.
+  void add_rows_at(RoutingStep step, std::span<const std::int32_t> sources, std::int32_t position, std::span<std::int64_t> sums) const;
   /// Where the row-th of the source's rows for `expert` goes, rows counted in token order. Consistent with rows(…, position).
   [[nodiscard]] std::int32_t position_of(RoutingStep step, std::int32_t source, std::int32_t expert, std::int64_t row) const;
 
@@ -88,8 +91,7 @@ class RoutingPlan {
   [[nodiscard]] std::vector<std::int32_t> experts_of(RoutingStep step, std::int32_t source) const;
 
  private:
-  /// Uniform counts of one block: base, and one more for the `remainder` experts from `offset` mod experts on, cyclically.
-  /// offset < 3 · experts.
+  /// Uniform counts of one block: base, and one more for the `remainder` experts from `offset` on, cyclically.
   struct Dealing { std::int64_t base, remainder, offset; };
 
   RoutingPlan(RoutingShape shape, std::uint64_t seed);
@@ -97,16 +99,18 @@ class RoutingPlan {
     const std::size_t pass = static_cast<std::size_t>(step.layer) * shape_.micro_batches + step.micro_batch;
     return (pass * shape_.sources + source) * shape_.chunks + step.chunk;
   }
+  /// value mod experts, for 0 <= value < 2 · experts.
+  [[nodiscard]] std::int64_t wrapped(std::int64_t value) const { return value >= shape_.experts ? value - shape_.experts : value; }
   [[nodiscard]] Dealing dealing(RoutingStep step, std::int32_t source) const {
     const Dealing& of_chunk = chunk_dealing_[static_cast<std::size_t>(step.chunk)];
-    const std::int64_t offset = source_offset_[static_cast<std::size_t>(source)] +
-                                micro_batch_offset_[static_cast<std::size_t>(step.micro_batch)] + of_chunk.offset;
+    const std::int64_t shard = wrapped(source_offset_[static_cast<std::size_t>(source)] +
+                                       micro_batch_offset_[static_cast<std::size_t>(step.micro_batch)]);
+    const std::int64_t offset = wrapped(shard + of_chunk.offset);
     return {of_chunk.base, of_chunk.remainder, offset};
   }
   [[nodiscard]] std::int64_t dealt(const Dealing& d, std::int32_t expert) const {
-    std::int64_t after = expert - d.offset;
-    while (after < 0) after += shape_.experts;
-    return d.base + (after < d.remainder ? 1 : 0);
+    const std::int64_t after = expert - d.offset;
+    return d.base + ((after < 0 ? after + shape_.experts : after) < d.remainder ? 1 : 0);
   }
   [[nodiscard]] const std::vector<std::int32_t>& copies(std::int32_t layer, std::int32_t source, std::int32_t expert) const;
   [[nodiscard]] std::size_t first_copy(RoutingStep step, std::int32_t source, std::int32_t expert, std::size_t copies) const;

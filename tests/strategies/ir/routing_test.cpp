@@ -165,6 +165,24 @@ TEST_CASE("copies that the same sources choose among get equal rows to within on
   }
 }
 
+TEST_CASE("what arrives at a position is what each source sends there, expert by expert") {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const RandomPlan random = seed % 2 == 0 ? random_uniform_plan(seed) : random_counted_plan(seed);
+    const RoutingPlan& plan = random.plan;
+    const std::vector<std::int32_t> sources{0, plan.shape().sources - 1, 0};
+    for_each_block(plan.shape(), [&](RoutingStep step, std::int32_t) {
+      for (std::int32_t p = 0; p < plan.shape().expert_positions; ++p) {
+        const auto& experts = plan.hosted(step.layer, p);
+        std::vector<std::int64_t> sums(experts.size(), 1);
+        plan.add_rows_at(step, sources, p, sums);
+        for (std::size_t i = 0; i < experts.size(); ++i) {
+          CHECK(sums[i] == 1 + 2 * plan.rows(step, 0, experts[i], p) + plan.rows(step, sources[1], experts[i], p));
+        }
+      }
+    });
+  }
+}
+
 TEST_CASE("position_of sends as many rows to each copy as rows() says") {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const RandomPlan random = random_counted_plan(seed);
