@@ -1,0 +1,107 @@
+#include "runtime/numerics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "runtime/random_values.hpp"
+
+namespace fabricast::runtime {
+namespace {
+
+std::int64_t degree(const ir::Schedule& schedule, Rank rank, ir::Axis axis) {
+  return static_cast<std::int64_t>(schedule.group_of(rank, axis).members.size());
+}
+
+std::int64_t replicas_of(const ir::Schedule& schedule) {
+  return degree(schedule, Rank{0}, ir::Axis::data) * degree(schedule, Rank{0}, ir::Axis::context);
+}
+
+/// Tokens in the order (micro-batch, replica, position), which is that of (micro-batch, source, token of its shard), too: the sources of a
+/// replica hold its tokens one after the other.
+ReferenceInput input_of(const ir::Schedule& schedule, const Problem& problem, std::uint64_t seed) {
+  ReferenceInput input;
+  input.sequence_length = problem.sequence_length;
+  input.head_on_all_tokens = problem.head_on_all_tokens;
+  const std::int64_t replicas = replicas_of(schedule);
+  const std::int64_t tokens = problem.sequences * problem.sequence_length / (replicas * problem.micro_batches);
+  for (std::int64_t micro_batch = 0; micro_batch < problem.micro_batches; ++micro_batch) {
+    for (std::int64_t replica = 0; replica < replicas; ++replica) {
+      for (std::int64_t i = 0; i < tokens; ++i) {
+        input.tokens.push_back(random_token(seed, micro_batch, replica, i, problem.model.vocabulary));
+      }
+    }
+  }
+  return input;
+}
+
+std::vector<std::int32_t> experts_of_layer(const ir::RoutingPlan& plan, std::int32_t layer) {
+  std::vector<std::int32_t> result;
+  for (std::int32_t micro_batch = 0; micro_batch < plan.shape().micro_batches; ++micro_batch) {
+    for (std::int32_t source = 0; source < plan.shape().sources; ++source) {
+      for (std::int32_t chunk = 0; chunk < plan.shape().chunks; ++chunk) {
+        const auto experts = plan.experts_of({layer, micro_batch, chunk}, source);
+        result.insert(result.end(), experts.begin(), experts.end());
+      }
+    }
+  }
+  return result;
+}
+
+std::vector<double> reference_of(const ir::Schedule& schedule, const Problem& problem, std::uint64_t seed) {
+  ReferenceInput input = input_of(schedule, problem, seed);
+  for (std::int32_t layer = 0; layer < problem.model.layers; ++layer) {
+    const bool is_moe = problem.model.is_moe[static_cast<std::size_t>(layer)];
+    input.experts.push_back(is_moe ? experts_of_layer(schedule.routing, layer) : std::vector<std::int32_t>{});
+  }
+  return reference_logits(problem.model, seed, input);
+}
+
+/// The largest deviation of one rank's logits from their slice of the reference; not a number where one of them is none.
+double deviation(const LogitsShard& shard, std::span<const double> reference, std::int64_t first_row, std::int64_t first_column,
+                 std::int64_t vocabulary) {
+  double largest = 0.0;
+  for (std::int64_t r = 0; r < shard.rows; ++r) {
+    for (std::int64_t c = 0; c < shard.columns; ++c) {
+      const double expected = reference[static_cast<std::size_t>((first_row + r) * vocabulary + first_column + c)];
+      const double difference = std::abs(shard.values[static_cast<std::size_t>(r * shard.columns + c)] - expected);
+      if (!(difference <= largest)) largest = difference;
+      if (std::isnan(difference)) return difference;
+    }
+  }
+  return largest;
+}
+
+}  // namespace
+
+double tolerance_of(hw::Precision precision) {
+  // Each op rounds its result once, by up to 2^-9 (bf16) or 2^-24 (fp32) of it, and an fp32 sum of k products adds about √k · 2^-24. Some 10
+  // ops a layer whose errors add up at random: √(10 · 16 layers) ≈ 13 roundings, and a margin of 2 (bf16) or, for the sums, of 20 (fp32).
+  return precision == hw::Precision::bf16 ? 26 * 0x1p-9 : 260 * 0x1p-24;
+}
+
+Numerics check_numerics(const ir::Schedule& schedule, const MeasuredRun& run, const Problem& problem, std::uint64_t seed) {
+  const std::vector<double> reference = reference_of(schedule, problem, seed);
+  const std::int64_t replicas = replicas_of(schedule), vocabulary = problem.model.vocabulary;
+  const std::int64_t rows = static_cast<std::int64_t>(reference.size()) / vocabulary / (problem.micro_batches * replicas);
+  double largest = 0.0;
+  std::size_t compared = 0;
+  for (const LogitsShard& shard : run.logits) {
+    const ir::Coordinates& at = schedule.ranks[shard.rank.index()].at;
+    const std::int64_t replica = at.data * degree(schedule, shard.rank, ir::Axis::context) + at.context;
+    if (shard.rows != rows || shard.columns * degree(schedule, shard.rank, ir::Axis::tensor) != vocabulary) {
+      throw std::logic_error("a rank's logits have other sizes than the problem's");
+    }
+    const double d = deviation(shard, reference, (shard.micro_batch * replicas + replica) * rows, at.tensor * shard.columns, vocabulary);
+    if (!(d <= largest)) largest = d;
+    if (std::isnan(d)) break;
+    compared += shard.values.size();
+  }
+  if (!std::isnan(largest) && compared != reference.size()) throw std::logic_error("the run did not keep all logits");
+  const double scale = std::abs(*std::max_element(reference.begin(), reference.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }));
+  Numerics result{largest / scale, tolerance_of(problem.model.precision), false};
+  result.passed = result.max_relative_error <= result.tolerance && run.logits_repeat;
+  return result;
+}
+
+}  // namespace fabricast::runtime

@@ -1,0 +1,91 @@
+#include "runtime/thread_transport.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <atomic>
+#include <stdexcept>
+
+#include "runtime/exchange_data.hpp"
+
+namespace fabricast::runtime {
+
+/// Where the members of one instance meet, step after step. Counters run on over the steps: in its e-th step a member waits for e times the
+/// members. Nobody can be a step ahead, since the end of a part waits for all.
+class Meeting {
+ public:
+  explicit Meeting(ExchangeShape shape)
+      : shape_(std::move(shape)), rounds_(rounds_of(shape_.kind)), parts_(shape_.members), bells_(shape_.members), places_(shape_.members) {}
+
+  void arrive(const Exchange& part, Doorbell& bell) {
+    check(part);
+    parts_[part.member] = &part;
+    bells_[part.member] = &bell;
+    Place& place = places_[part.member];
+    ++place.step;
+    place.round = 0;
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 != all(place)) return;
+    opened_at_ = Clock::now();
+    opened_.store(place.step, std::memory_order_release);
+    ring_all();
+  }
+
+  std::optional<Clock::time_point> advance(const Exchange& part) {
+    Place& place = places_[part.member];
+    if (opened_.load(std::memory_order_acquire) < place.step) return std::nullopt;
+    while (place.round == 0 || ended_[place.round - 1].load(std::memory_order_acquire) >= all(place)) {
+      if (place.round == rounds_) return opened_at_;
+      moved_.fetch_add(take_part(shape_, parts_, part.member, place.round).value(), std::memory_order_relaxed);
+      if (ended_[place.round++].fetch_add(1, std::memory_order_acq_rel) + 1 == all(place)) ring_all();
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Bytes moved() const { return Bytes(moved_.load(std::memory_order_relaxed)); }
+
+ private:
+  struct Place {
+    std::uint32_t step = 0, round = 0;
+  };
+
+  [[nodiscard]] std::uint32_t all(const Place& place) const { return place.step * static_cast<std::uint32_t>(shape_.members); }
+
+  void check(const Exchange& part) const {
+    const auto require = [&](std::size_t size, Bytes expected, const char* what) {
+      if (Bytes(static_cast<std::int64_t>(size)) == expected) return;
+      throw std::runtime_error(fmt::format("{} mismatch: member {} of {} brings an {} of {} B where {} B were agreed", hw::name_of(shape_.kind),
+                                           part.member, shape_.members, what, size, expected.value()));
+    };
+    require(part.input.size(), expected_input(shape_, part.member), "input");
+    require(part.output.size(), expected_output(shape_, part.member), "output");
+  }
+
+  void ring_all() {
+    for (Doorbell* bell : bells_) bell->ring();
+  }
+
+  ExchangeShape shape_;
+  std::uint32_t rounds_;
+  std::vector<const Exchange*> parts_;   // by member
+  std::vector<Doorbell*> bells_;         // by member
+  std::vector<Place> places_;            // by member; each touches its own only
+  std::atomic<std::uint32_t> arrived_{0}, opened_{0};
+  std::array<std::atomic<std::uint32_t>, 2> ended_{};
+  Clock::time_point opened_at_;
+  std::atomic<std::int64_t> moved_{0};
+};
+
+ThreadTransport::ThreadTransport(std::vector<ExchangeShape> shapes) {
+  meetings_.reserve(shapes.size());
+  for (ExchangeShape& shape : shapes) meetings_.push_back(std::make_unique<Meeting>(std::move(shape)));
+}
+
+ThreadTransport::~ThreadTransport() = default;
+
+void ThreadTransport::arrive(const Exchange& part, Doorbell& bell) { meetings_[part.instance.index()]->arrive(part, bell); }
+
+std::optional<Clock::time_point> ThreadTransport::advance(const Exchange& part) { return meetings_[part.instance.index()]->advance(part); }
+
+Bytes ThreadTransport::moved(ir::InstanceId instance) const { return meetings_[instance.index()]->moved(); }
+
+}  // namespace fabricast::runtime
