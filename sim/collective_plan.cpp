@@ -16,21 +16,32 @@ std::vector<NodeId> nodes_of(std::span<const GpuId> gpu_of, const hw::Topology& 
   return nodes;
 }
 
-/// The model's answers for the transfers of one collective, asked once.
-class TransferCosts {
+/// How many members share each member's node, itself included.
+std::vector<std::int64_t> node_sizes(std::span<const NodeId> nodes) {
+  std::map<NodeId, std::int64_t> members_of;
+  for (const NodeId node : nodes) ++members_of[node];
+  std::vector<std::int64_t> result;
+  result.reserve(nodes.size());
+  for (const NodeId node : nodes) result.push_back(members_of[node]);
+  return result;
+}
+
+/// The model's answers for the transfers of one phase, asked once per member.
+class PhaseCosts {
  public:
-  TransferCosts(hw::CollectiveKind kind, std::span<const NodeId> nodes, const hw::CollectiveModel& model)
-      : step_within_(model.step_latency(false)), step_across_(model.step_latency(true)) {
-    std::map<NodeId, std::int64_t> members_of;
-    for (const NodeId node : nodes) ++members_of[node];
-    for (const NodeId node : nodes) {
-      within_.push_back(model.efficiency(kind, false, members_of[node]));
-      across_.push_back(model.efficiency(kind, true, members_of[node]));
+  PhaseCosts(hw::CollectiveKind kind, const hw::Phase& phase, std::span<const std::int64_t> members_in_node,
+             const hw::CollectiveModel& model)
+      : step_within_(model.step_latency(false)), step_across_(model.step_latency(true)), steps_(phase.steps) {
+    std::vector<Bytes> sent(members_in_node.size());
+    for (const hw::Transfer& transfer : phase.transfers) sent[transfer.source] += transfer.bytes;
+    for (std::size_t member = 0; member < sent.size(); ++member) {
+      within_.push_back(model.efficiency(kind, false, members_in_node[member], sent[member]));
+      across_.push_back(model.efficiency(kind, true, members_in_node[member], sent[member]));
     }
   }
 
-  [[nodiscard]] SimTime delay(const PathTable::Entry& path, std::int32_t steps) const {
-    return to_sim_time((path.latency + (path.crosses_nodes ? step_across_ : step_within_)) * static_cast<double>(steps));
+  [[nodiscard]] SimTime delay(const PathTable::Entry& path) const {
+    return to_sim_time((path.latency + (path.crosses_nodes ? step_across_ : step_within_)) * static_cast<double>(steps_));
   }
   [[nodiscard]] Bytes wire(const hw::Transfer& transfer, bool crosses_nodes) const {
     const double efficiency = (crosses_nodes ? across_ : within_)[transfer.source];
@@ -39,6 +50,7 @@ class TransferCosts {
 
  private:
   Seconds step_within_, step_across_;
+  std::int32_t steps_;
   std::vector<double> within_, across_;  // efficiencies by member that sends
 };
 
@@ -47,12 +59,12 @@ struct DelayedTransfer {
   PlannedTransfer transfer;
 };
 
-std::vector<DelayedTransfer> price(const hw::Phase& phase, std::span<const GpuId> gpu_of, const TransferCosts& costs, PathTable& paths) {
+std::vector<DelayedTransfer> price(const hw::Phase& phase, std::span<const GpuId> gpu_of, const PhaseCosts& costs, PathTable& paths) {
   std::vector<DelayedTransfer> priced;
   priced.reserve(phase.transfers.size());
   for (const hw::Transfer& transfer : phase.transfers) {
     const PathTable::Entry path = paths.between(gpu_of[transfer.source], gpu_of[transfer.destination]);
-    priced.push_back({costs.delay(path, phase.steps),
+    priced.push_back({costs.delay(path),
                       {transfer.source, transfer.destination, path.path, transfer.bytes, costs.wire(transfer, path.crosses_nodes)}});
   }
   return priced;
@@ -81,9 +93,9 @@ CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm 
   plan.transfers_of.resize(gpu_of.size());
   if (gpu_of.size() < 2) return plan;
   const std::vector<NodeId> nodes = nodes_of(gpu_of, topology);
-  const TransferCosts costs(kind, nodes, model);
+  const std::vector<std::int64_t> sizes = node_sizes(nodes);
   for (const hw::Phase& phase : hw::lower(kind, model.choose(kind, wanted, nodes), nodes, counts)) {
-    append_phase(plan, price(phase, gpu_of, costs, paths));
+    append_phase(plan, price(phase, gpu_of, PhaseCosts(kind, phase, sizes, model), paths));
   }
   if (plan.transfers.empty()) return plan;
   plan.base_latency = to_sim_time(model.base_latency(kind));
