@@ -22,7 +22,7 @@ std::string shortened(const std::string& name) {
 /// With its sign: "+12.3 ms".
 std::string difference(Seconds time) {
   if (time == Seconds(0)) return "0 s";
-  return (time > Seconds(0) ? "+" : "-") + show(Seconds(std::abs(time.value())));
+  return fmt::format("{}{}", time > Seconds(0) ? '+' : '-', show(Seconds(std::abs(time.value()))));
 }
 
 std::vector<Table::Column> columns(std::span<const Report> reports, const std::string& first) {
@@ -84,7 +84,7 @@ TimeClass add_kind(Table& table, const std::vector<TimeClass>& rows, const std::
     if (row.kind != kind) continue;
     add_to(sum, row);
     if (matters(row, reports.front().step)) {
-      add_class(table, {"  " + row.name, {}, row.time});
+      add_class(table, {fmt::format("  {}", row.name), {}, row.time});
     } else {
       add_to(rest, row);
       gathered = true;

@@ -76,7 +76,7 @@ std::string show_count(double count) {
   std::string digits = fmt::format("{:.0f}", std::abs(count));
   for (std::size_t place = digits.size(); place > 3;) {
     place -= 3;
-    digits.insert(place, ",");
+    digits.insert(place, 1, ',');
   }
   return count <= -0.5 ? "-" + digits : digits;
 }

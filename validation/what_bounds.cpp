@@ -10,11 +10,17 @@ namespace fabricast::validation {
 
 namespace {
 
+std::string idleness(const TimeSummary& time, Seconds step) {
+  if (share_of(time.idle, step) < 0.0005) return "the ranks never idle";
+  return fmt::format("the ranks idle for {} ({} of it waiting for peers)", show_share(share_of(time.idle, step)),
+                     show_share(share_of(time.waiting, time.idle)));
+}
+
 std::string division(const Report& report) {
   const TimeSummary& time = report.time;
-  return fmt::format("Computation takes {} of the step, communication that nothing hides {}, and idling {} ({} of it waiting for peers).",
+  return fmt::format("Computation takes {} of the step and communication that nothing hides {}; {}.",
                      show_share(share_of(time.compute_busy, report.step)), show_share(share_of(time.communication_exposed, report.step)),
-                     show_share(share_of(time.idle, report.step)), show_share(share_of(time.waiting, time.idle)));
+                     idleness(time, report.step));
 }
 
 struct AxisShare {

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "strategies/ir/schedule_json.hpp"
 #include "tools/fabricast/commands.hpp"
 #include "tools/fabricast/output.hpp"
 #include "validation/description.hpp"
@@ -13,6 +14,7 @@ namespace fabricast::tools {
 DescribeCommand::DescribeCommand(CLI::App& app)
     : command_(*app.add_subcommand("describe", "Show what an experiment runs where, without simulating it")) {
   command_.add_option("experiment", experiment_, "Experiment file")->required()->type_name("FILE");
+  command_.add_option("--schedule", schedule_, "Write the whole schedule as JSON: programs, buffers, groups, ranks")->type_name("FILE");
   common_.declare(command_);
   command_.footer(
       "Example: which ranks form groups if tensor parallelism is 4\n"
@@ -23,10 +25,15 @@ bool DescribeCommand::chosen() const { return command_.parsed(); }
 
 ExitCode DescribeCommand::run() const {
   const validation::Experiment experiment = validation::load_experiment(experiment_, common_.sets);
-  std::optional<Output> json;
+  std::optional<Output> json, schedule;
   if (common_.json) json.emplace(*common_.json);
+  if (schedule_) schedule.emplace(*schedule_);
   const validation::Plan plan = validation::plan(experiment);
   const validation::Description description = validation::describe(experiment, plan);
+  if (schedule) {
+    schedule->stream() << ir::to_json(plan.schedule);
+    schedule->commit();
+  }
   if (json) {
     json->stream() << validation::to_json(description);
     json->commit();
