@@ -21,7 +21,9 @@ class HappensBefore {
   }
 
   /// By stream: the last op that ends before `op` starts; -1 where there is none.
-  [[nodiscard]] std::span<const std::int32_t> ended_before(OpIndex op) const { return std::span(clocks_).subspan(op.index() * streams_, streams_); }
+  [[nodiscard]] std::span<const std::int32_t> ended_before(OpIndex op) const {
+    return std::span(clocks_).subspan(op.index() * streams_, streams_);
+  }
 
   [[nodiscard]] std::size_t streams() const { return streams_; }
   [[nodiscard]] StreamId stream_of(OpIndex op) const { return stream_of_[op.index()]; }

@@ -105,8 +105,9 @@ class Matcher {
     if (&op_of(first) == &op_of(self)) return;
     const auto differs = disagreement(op_of(self).work, op_of(first).work);
     if (!differs) return;
-    throw ScheduleError(fmt::format("{}: collective {} of its {} group: {} of {}; members must issue the same collectives in the same order",
-                                    describe_member(self), k, name_of(axis), *differs, describe_member(first)));
+    throw ScheduleError(
+        fmt::format("{}: collective {} of its {} group: {} of {}; members must issue the same collectives in the same order",
+                    describe_member(self), k, name_of(axis), *differs, describe_member(first)));
   }
 
   void check_complete() const {
@@ -122,8 +123,9 @@ class Matcher {
     if (missing == members.end()) return;
     const auto present = *std::find_if_not(members.begin(), members.end(), is_absent);
     const Rank lacking = group.members[static_cast<std::size_t>(missing - members.begin())];
-    throw ScheduleError(fmt::format("{}: collective {} of its {} group, but rank {} of the group issues only {}; every member must issue it",
-                                    describe_member(present), k, name_of(group.axis), lacking.value, k));
+    throw ScheduleError(
+        fmt::format("{}: collective {} of its {} group, but rank {} of the group issues only {}; every member must issue it",
+                    describe_member(present), k, name_of(group.axis), lacking.value, k));
   }
 
   void pair_messages() {

@@ -62,7 +62,8 @@ class FillRows {
     return hw::GroupedGemm<hw::ExpertRowCounts>{evaluate(w.rows, schedule_, rank_), w.n, w.k, w.precision};
   }
   std::optional<hw::Kernel> operator()(const hw::Attention<Extent>& w) const {
-    return hw::Attention<std::int64_t>{of(w.sequences), w.query_length, w.kv_length, w.heads, w.kv_heads, w.head_dim, w.causal, w.precision};
+    return hw::Attention<std::int64_t>{of(w.sequences), w.query_length, w.kv_length, w.heads,
+                                       w.kv_heads,      w.head_dim,     w.causal,    w.precision};
   }
   std::optional<hw::Kernel> operator()(const hw::Embedding<Extent>& w) const {
     return hw::Embedding<std::int64_t>{of(w.tokens), w.width, w.vocabulary, w.precision};

@@ -52,7 +52,8 @@ class Resolve {
   }
 
   ResolvedCollective operator()(const AllToAll& a) const {
-    ResolvedCollective result{hw::CollectiveKind::all_to_all, a.algorithm, Axis::expert, schedule_.group_of(member_, Axis::expert).members, {}, {}};
+    ResolvedCollective result{
+        hw::CollectiveKind::all_to_all, a.algorithm, Axis::expert, schedule_.group_of(member_, Axis::expert).members, {}, {}};
     const std::size_t n = result.members.size();
     auto rows = dispatch_rows(schedule_, result.members, a.step);
     if (a.direction == AllToAll::Direction::combine) rows = transpose(rows, n);

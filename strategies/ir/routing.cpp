@@ -61,7 +61,8 @@ RoutingPlan RoutingPlan::from_counts(RoutingShape shape, std::uint64_t seed, std
 void RoutingPlan::check_counts() const {
   const std::size_t blocks = block({shape_.layers - 1, shape_.micro_batches - 1, shape_.chunks - 1}, shape_.sources - 1) + 1;
   if (counts_.size() != blocks * shape_.experts) {
-    throw std::invalid_argument(fmt::format("routing counts: {} entries for {} blocks of {} experts", counts_.size(), blocks, shape_.experts));
+    throw std::invalid_argument(
+        fmt::format("routing counts: {} entries for {} blocks of {} experts", counts_.size(), blocks, shape_.experts));
   }
   for (std::size_t b = 0; b < blocks; ++b) {
     const auto chunk = b % shape_.chunks, source = b / shape_.chunks % shape_.sources;

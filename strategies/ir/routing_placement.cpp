@@ -58,7 +58,8 @@ void RoutingPlan::check_placement() const {
         const auto& near = nearest_[l][s][e].positions;
         const auto& all = hosts_[l][e].positions;
         if (!near.empty() && std::includes(all.begin(), all.end(), near.begin(), near.end())) continue;
-        throw std::invalid_argument(fmt::format("layer {}, source {}: the copies of expert {} it uses are not among the placed ones", l, s, e));
+        throw std::invalid_argument(
+            fmt::format("layer {}, source {}: the copies of expert {} it uses are not among the placed ones", l, s, e));
       }
     }
   }

@@ -102,8 +102,8 @@ enum class BufferKind : std::uint8_t { embedding_weights, attention_weights, exp
 [[nodiscard]] std::string_view name_of(BufferKind kind);
 [[nodiscard]] constexpr bool is_parameter(BufferKind kind) { return kind <= BufferKind::norm_weights; }
 
-/// Which part of a full weight matrix a parameter buffer holds. The full matrix [rows, Σ column_blocks] has its blocks side by side (q, k, v;
-/// gate, up); a rank holds, by its member index on `axis`, an equal share of the rows or of each block's columns. Per expert: one such
+/// Which part of a full weight matrix a parameter buffer holds. The full matrix [rows, Σ column_blocks] has its blocks side by side (q, k,
+/// v; gate, up); a rank holds, by its member index on `axis`, an equal share of the rows or of each block's columns. Per expert: one such
 /// matrix for each expert hosted on the rank, ascending, one below the other.
 struct ParameterShard {
   enum class Split : std::uint8_t { none, rows, columns };

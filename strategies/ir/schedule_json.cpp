@@ -59,8 +59,8 @@ class ScheduleText {
     const auto program = [&](const Program& p) { return program_json(p); };
     const auto group = [](const Group& g) { return group_json(g); };
     const auto rank = [](const RankBinding& b) { return rank_json(b); };
-    return fmt::format("{{\n  \"tokens\": {},\n  \"routing\": {},\n  \"programs\": {},\n  \"groups\": {},\n  \"ranks\": {}\n}}\n", schedule_.tokens,
-                       routing_json(), lines(schedule_.programs, "  ", program), lines(schedule_.groups, "  ", group),
+    return fmt::format("{{\n  \"tokens\": {},\n  \"routing\": {},\n  \"programs\": {},\n  \"groups\": {},\n  \"ranks\": {}\n}}\n",
+                       schedule_.tokens, routing_json(), lines(schedule_.programs, "  ", program), lines(schedule_.groups, "  ", group),
                        lines(schedule_.ranks, "  ", rank));
   }
 
@@ -93,10 +93,9 @@ class ScheduleText {
 
   [[nodiscard]] std::string op_json(const Op& op) const {
     const auto edge = [](OpIndex before) { return fmt::format("{}", before.value); };
-    return fmt::format(
-        R"({{"label": {}, "scope": {}, {}, "stream": {}, "work": {}, "after": [{}], "reads": [{}], "writes": [{}]}})", quoted(op.label),
-        quoted(op.scope), step_json(op.step), op.stream.value, work_json(op.work), list(op.after, ", ", edge), list(op.reads, ", ", slice_json),
-        list(op.writes, ", ", slice_json));
+    return fmt::format(R"({{"label": {}, "scope": {}, {}, "stream": {}, "work": {}, "after": [{}], "reads": [{}], "writes": [{}]}})",
+                       quoted(op.label), quoted(op.scope), step_json(op.step), op.stream.value, work_json(op.work),
+                       list(op.after, ", ", edge), list(op.reads, ", ", slice_json), list(op.writes, ", ", slice_json));
   }
 
   static std::string group_json(const Group& group) {
@@ -108,8 +107,8 @@ class ScheduleText {
     const Coordinates& at = b.at;
     std::string groups;
     for (std::size_t a = 0; a < axis_count; ++a) {
-      groups += fmt::format(R"({}"{}": {{"group": {}, "member": {}}})", a == 0 ? "" : ", ", name_of(static_cast<Axis>(a)), b.groups[a].value,
-                            b.members[a]);
+      groups += fmt::format(R"({}"{}": {{"group": {}, "member": {}}})", a == 0 ? "" : ", ", name_of(static_cast<Axis>(a)),
+                            b.groups[a].value, b.members[a]);
     }
     return fmt::format(
         R"({{"program": {}, "gpu": {}, "at": {{"stage": {}, "tensor": {}, "context": {}, "data": {}, "expert": {}, "expert_tensor": {}, )"

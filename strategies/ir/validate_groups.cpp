@@ -109,9 +109,12 @@ class BindingCheck {
     const GroupId id = binding_.groups[static_cast<std::size_t>(axis)];
     const std::int32_t member = binding_.members[static_cast<std::size_t>(axis)];
     const bool exists = id.value >= 0 && id.index() < schedule_.groups.size() && schedule_.groups[id.index()].axis == axis;
-    if (!exists) fail(op, fmt::format("needs a {0} group, but the rank's binding names group {1}, which is no {0} group", name_of(axis), id.value));
+    if (!exists) {
+      fail(op, fmt::format("needs a {0} group, but the rank's binding names group {1}, which is no {0} group", name_of(axis), id.value));
+    }
     const auto& members = schedule_.groups[id.index()].members;
-    const bool holds = member >= 0 && static_cast<std::size_t>(member) < members.size() && members[static_cast<std::size_t>(member)] == rank_;
+    const bool holds =
+        member >= 0 && static_cast<std::size_t>(member) < members.size() && members[static_cast<std::size_t>(member)] == rank_;
     if (!holds) fail(op, fmt::format("member {} of {} group {} is not this rank", member, name_of(axis), id.value));
   }
 
@@ -145,8 +148,8 @@ class BindingCheck {
     for (const Rank other : schedule_.group_of(rank_, Axis::expert_tensor).members) {
       const RankBinding& binding = schedule_.ranks[other.index()];
       if (binding.sources_dispatched != binding_.sources_dispatched) {
-        fail(op, fmt::format("dispatches for {} sources, rank {} of its expert_tensor group for {}", binding_.sources_dispatched, other.value,
-                             binding.sources_dispatched));
+        fail(op, fmt::format("dispatches for {} sources, rank {} of its expert_tensor group for {}", binding_.sources_dispatched,
+                             other.value, binding.sources_dispatched));
       }
       if (schedule_.member_of(other, Axis::expert) != schedule_.member_of(rank_, Axis::expert)) {
         fail(op, fmt::format("holds other experts than rank {} of its expert_tensor group", other.value));

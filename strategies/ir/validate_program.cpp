@@ -34,7 +34,9 @@ class ProgramCheck {
   void check_buffer(std::size_t index) const {
     const BufferSpec& buffer = program_.buffers[index];
     const auto where = [&] { return fmt::format("rank {}, program \"{}\", buffer {}", rank_.value, program_.name, index); };
-    if (!in_range(buffer.label, schedule_.labels)) throw ScheduleError(fmt::format("{}: label {} does not exist", where(), buffer.label.value));
+    if (!in_range(buffer.label, schedule_.labels)) {
+      throw ScheduleError(fmt::format("{}: label {} does not exist", where(), buffer.label.value));
+    }
     if (buffer.row_bytes < 0) throw ScheduleError(fmt::format("{}: {} bytes a row", where(), buffer.row_bytes));
     if (const auto wrong = wrong_extent(buffer.rows)) {
       throw ScheduleError(fmt::format("{} ({}): {}", where(), schedule_.label(buffer.label), *wrong));
@@ -62,13 +64,14 @@ class ProgramCheck {
   }
 
   void check_sizes(const Work& work) const {
-    for_each_size(work, Overloaded{[&](const Extent& extent) {
-                                     if (const auto wrong = wrong_extent(extent)) fail(*wrong);
-                                   },
-                                   [&](const ExpertRows& rows) { require_step(rows.step); }, [&](const RoutingStep& step) { require_step(step); }});
+    for_each_size(
+        work, Overloaded{[&](const Extent& extent) {
+                           if (const auto wrong = wrong_extent(extent)) fail(*wrong);
+                         },
+                         [&](const ExpertRows& rows) { require_step(rows.step); }, [&](const RoutingStep& step) { require_step(step); }});
     const auto* collective = std::get_if<Collective>(&work);
     if (collective && (collective->kind == hw::CollectiveKind::all_to_all || collective->kind == hw::CollectiveKind::send)) {
-      fail(fmt::format("a Collective cannot be a {}; use AllToAll, or Send and Recv", name_of(collective->kind)));
+      fail(fmt::format("a Collective cannot be of kind {}; use AllToAll, or Send and Recv", name_of(collective->kind)));
     }
   }
 
@@ -86,8 +89,8 @@ class ProgramCheck {
     if (!schedule_.routing.has_placement()) return "asks the routing plan, which has no experts placed; call place_experts";
     const auto inside = [](std::int32_t value, std::int32_t end) { return value >= 0 && value < end; };
     if (inside(step.layer, shape.layers) && inside(step.micro_batch, shape.micro_batches) && inside(step.chunk, shape.chunks)) return {};
-    return fmt::format("asks the routing plan for layer {}, micro-batch {}, chunk {}; it has {}, {}, {}", step.layer, step.micro_batch, step.chunk,
-                       shape.layers, shape.micro_batches, shape.chunks);
+    return fmt::format("asks the routing plan for layer {}, micro-batch {}, chunk {}; it has {}, {}, {}", step.layer, step.micro_batch,
+                       step.chunk, shape.layers, shape.micro_batches, shape.chunks);
   }
 
   void check_slice(const BufferSlice& slice) const {
@@ -112,7 +115,8 @@ class ProgramCheck {
     check_slice(slice);
     const BufferSpec& buffer = program_.buffers[slice.buffer.index()];
     if (!is_parameter(buffer.kind) && buffer.kind != BufferKind::input) return;
-    fail(fmt::format("writes buffer {} ({}), whose kind {} is read only", slice.buffer.value, schedule_.label(buffer.label), name_of(buffer.kind)));
+    fail(fmt::format("writes buffer {} ({}), whose kind {} is read only", slice.buffer.value, schedule_.label(buffer.label),
+                     name_of(buffer.kind)));
   }
 
   const Schedule& schedule_;

@@ -41,13 +41,13 @@ class SizeCheck {
     const std::int64_t sent = evaluate(send.rows, schedule_, members_[0].rank) * send.row_bytes;
     const std::int64_t received = evaluate(recv.rows, schedule_, members_[1].rank) * recv.row_bytes;
     if (sent == received) return;
-    throw ScheduleError(fmt::format("{}: receives {} B of the {} B sent by {}; the two must be equal", describe_member(members_[1]), received, sent,
-                                    describe_member(members_[0])));
+    throw ScheduleError(fmt::format("{}: receives {} B of the {} B sent by {}; the two must be equal", describe_member(members_[1]),
+                                    received, sent, describe_member(members_[0])));
   }
 
   [[noreturn]] void fail(InstanceMember member, std::int64_t rows, std::int64_t expected) const {
-    throw ScheduleError(fmt::format("{}: brings {} rows to a collective in which {} expects {} of it; members must agree", describe_member(member),
-                                    rows, describe_member(members_.front()), expected));
+    throw ScheduleError(fmt::format("{}: brings {} rows to a collective in which {} expects {} of it; members must agree",
+                                    describe_member(member), rows, describe_member(members_.front()), expected));
   }
 
   [[nodiscard]] std::string describe_member(InstanceMember member) const { return describe(schedule_, member.rank, member.op); }

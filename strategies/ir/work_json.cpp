@@ -42,18 +42,23 @@ std::string message(Axis axis, std::int32_t peer, std::int32_t tag, const Extent
 }
 
 struct Members {
-  std::string operator()(const hw::Gemm<Extent>& w) const { return rows("m", w.m) + number("n", w.n) + number("k", w.k) + precision(w.precision); }
+  std::string operator()(const hw::Gemm<Extent>& w) const {
+    return rows("m", w.m) + number("n", w.n) + number("k", w.k) + precision(w.precision);
+  }
   std::string operator()(const hw::GroupedGemm<ExpertRows>& w) const {
     return step(w.rows.step) + number("n", w.n) + number("k", w.k) + precision(w.precision);
   }
   std::string operator()(const hw::Attention<Extent>& w) const {
-    return rows("sequences", w.sequences) + number("query_length", w.query_length) + number("kv_length", w.kv_length) + number("heads", w.heads) +
-           number("kv_heads", w.kv_heads) + number("head_dim", w.head_dim) + flag("causal", w.causal) + precision(w.precision);
+    return rows("sequences", w.sequences) + number("query_length", w.query_length) + number("kv_length", w.kv_length) +
+           number("heads", w.heads) + number("kv_heads", w.kv_heads) + number("head_dim", w.head_dim) + flag("causal", w.causal) +
+           precision(w.precision);
   }
   std::string operator()(const hw::Embedding<Extent>& w) const {
     return rows("tokens", w.tokens) + number("width", w.width) + number("vocabulary", w.vocabulary) + precision(w.precision);
   }
-  std::string operator()(const hw::RmsNorm<Extent>& w) const { return rows("rows", w.rows) + number("width", w.width) + precision(w.precision); }
+  std::string operator()(const hw::RmsNorm<Extent>& w) const {
+    return rows("rows", w.rows) + number("width", w.width) + precision(w.precision);
+  }
   std::string operator()(const hw::Rope<Extent>& w) const {
     return rows("rows", w.rows) + number("width", w.width) + precision(w.precision) + number("head_dim", w.head_dim) +
            number("sequence_length", w.sequence_length);
@@ -65,7 +70,8 @@ struct Members {
     return rows("rows", w.rows) + number("width", w.width) + flag("gated", w.gated) + precision(w.precision);
   }
   std::string operator()(const hw::Router<Extent>& w) const {
-    return rows("rows", w.rows) + number("width", w.width) + number("experts", w.experts) + number("top_k", w.top_k) + precision(w.precision);
+    return rows("rows", w.rows) + number("width", w.width) + number("experts", w.experts) + number("top_k", w.top_k) +
+           precision(w.precision);
   }
   std::string operator()(const hw::Permute<Extent>& w) const {
     return rows("rows", w.rows) + number("width", w.width) + precision(w.precision) + text("order", name_of(w.order));
@@ -78,7 +84,8 @@ struct Members {
   }
   std::string operator()(const AllToAll& w) const {
     const bool dispatches = w.direction == AllToAll::Direction::dispatch;
-    return text("direction", dispatches ? "dispatch" : "combine") + step(w.step) + number("row_bytes", w.row_bytes) + algorithm(w.algorithm);
+    return text("direction", dispatches ? "dispatch" : "combine") + step(w.step) + number("row_bytes", w.row_bytes) +
+           algorithm(w.algorithm);
   }
   std::string operator()(const Send& w) const { return message(w.axis, w.peer, w.tag, w.rows, w.row_bytes); }
   std::string operator()(const Recv& w) const { return message(w.axis, w.peer, w.tag, w.rows, w.row_bytes); }

@@ -22,7 +22,8 @@ TEST_CASE("json_number is the shortest text that reads back as the same double")
   CHECK(json_number(0.1) == "0.1");
   CHECK(json_number(3.0) == "3");
   CHECK(json_number(1e300) == "1e+300");
-  for (const double value : {1.0 / 3.0, 6.02214076e23, -2.5e-9, std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min()}) {
+  for (const double value :
+       {1.0 / 3.0, 6.02214076e23, -2.5e-9, std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min()}) {
     CHECK(std::strtod(json_number(value).c_str(), nullptr) == value);
   }
 }

@@ -19,7 +19,8 @@ Rank rank(std::int32_t value) { return Rank{value}; }
 OpIndex op(std::int32_t value) { return OpIndex{value}; }
 
 bool equal(const std::vector<InstanceMember>& a, const std::vector<InstanceMember>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](InstanceMember x, InstanceMember y) { return x.rank == y.rank && x.op == y.op; });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](InstanceMember x, InstanceMember y) { return x.rank == y.rank && x.op == y.op; });
 }
 
 }  // namespace
@@ -84,10 +85,11 @@ TEST_CASE("members that disagree are named with their ops") {
   made.op(1, collective(gather, Axis::tensor, 1));
   made.op_of(1, 0, compute());
   const OpIndex other = made.op_of(1, 1, collective(scatter, Axis::tensor, 1));
-  CHECK_THROWS_WITH_AS((void)match_instances(made.schedule()),
-                       "rank 1, op 1 (scope / op): collective 0 of its tensor group: reduce_scatter meets all_gather of rank 0, op 0 (scope / op); "
-                       "members must issue the same collectives in the same order",
-                       ScheduleError);
+  CHECK_THROWS_WITH_AS(
+      (void)match_instances(made.schedule()),
+      "rank 1, op 1 (scope / op): collective 0 of its tensor group: reduce_scatter meets all_gather of rank 0, op 0 (scope / op); "
+      "members must issue the same collectives in the same order",
+      ScheduleError);
   Work& work = made.schedule().programs[1].ops[other.index()].work;
   work = Collective{gather, Axis::tensor, rows(1), 4};
   CHECK_THROWS_AS((void)match_instances(made.schedule()), ScheduleError);  // row bytes
@@ -118,9 +120,10 @@ TEST_CASE("a collective that one member lacks names an op that waits for it and 
   made.op(1, collective(gather, Axis::tensor, 1));
   made.op(1, collective(gather, Axis::tensor, 1));
   made.op_of(1, 1, collective(gather, Axis::tensor, 1));
-  CHECK_THROWS_WITH_AS((void)match_instances(made.schedule()),
-                       "rank 0, op 1 (scope / op): collective 1 of its tensor group, but rank 1 of the group issues only 1; every member must issue it",
-                       ScheduleError);
+  CHECK_THROWS_WITH_AS(
+      (void)match_instances(made.schedule()),
+      "rank 0, op 1 (scope / op): collective 1 of its tensor group, but rank 1 of the group issues only 1; every member must issue it",
+      ScheduleError);
 }
 
 TEST_CASE("a send without receive and a receive without send are named") {
@@ -131,10 +134,11 @@ TEST_CASE("a send without receive and a receive without send are named") {
     made.op(0, compute());
     if (sends) made.op(1, Send{Axis::pipeline, 1, 4, rows(1), 2});
     if (!sends) made.op(1, Recv{Axis::pipeline, 1, 4, rows(1), 2});
-    CHECK_THROWS_WITH_AS((void)match_instances(made.schedule()),
-                         (sends ? "rank 0, op 1 (scope / op): send to rank 1 with tag 4 has no matching recv; the other rank must issue one for each"
-                                : "rank 0, op 1 (scope / op): recv from rank 1 with tag 4 has no matching send; the other rank must issue one for each"),
-                         ScheduleError);
+    CHECK_THROWS_WITH_AS(
+        (void)match_instances(made.schedule()),
+        (sends ? "rank 0, op 1 (scope / op): send to rank 1 with tag 4 has no matching recv; the other rank must issue one for each"
+               : "rank 0, op 1 (scope / op): recv from rank 1 with tag 4 has no matching send; the other rank must issue one for each"),
+        ScheduleError);
   }
 }
 

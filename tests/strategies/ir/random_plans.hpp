@@ -73,7 +73,8 @@ inline void place_at_random(RandomPlan& random_plan, SplitMix64& random) {
     std::vector<Replicas> hosts;
     for (std::int32_t e = 0; e < shape.experts; ++e) {
       std::set<std::int32_t> copies;
-      for (int draw = between(random, 1, 4); draw > 0; --draw) copies.insert(positions[random.below(static_cast<std::uint32_t>(positions.size()))]);
+      for (int draw = between(random, 1, 4); draw > 0; --draw)
+        copies.insert(positions[random.below(static_cast<std::uint32_t>(positions.size()))]);
       hosts.push_back({{copies.begin(), copies.end()}});
     }
     std::vector<std::vector<Replicas>> nearest(static_cast<std::size_t>(shape.sources));

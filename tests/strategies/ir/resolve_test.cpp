@@ -19,7 +19,9 @@ Rank rank(std::int32_t value) { return Rank{value}; }
 
 Op op_with(Work work) { return {StreamId{1}, std::move(work), {}, {}, {}, LabelId{1}, LabelId{0}, {}}; }
 
-Op all_to_all(AllToAll::Direction direction, RoutingStep step, std::int64_t row_bytes) { return op_with(AllToAll{direction, step, row_bytes}); }
+Op all_to_all(AllToAll::Direction direction, RoutingStep step, std::int64_t row_bytes) {
+  return op_with(AllToAll{direction, step, row_bytes});
+}
 
 Bytes sum(const std::vector<Bytes>& counts) { return std::accumulate(counts.begin(), counts.end(), Bytes{}); }
 
@@ -66,8 +68,8 @@ TEST_CASE("replicated input: a rank sends its whole tensor group's rows and comp
   }
 }
 
-// Σ rows_sent = Σ rows_received over an expert group; Σ over experts of ExpertRows = expert_rows; sharding the input or not, experts compute
-// the same.
+// Σ rows_sent = Σ rows_received over an expert group; Σ over experts of ExpertRows = expert_rows; sharding the input or not, experts
+// compute the same.
 TEST_CASE("rows are conserved from senders to experts, whatever the plan") {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     HandMade sharded = random_schedule(seed, false), replicated = random_schedule(seed, true);
@@ -176,7 +178,8 @@ TEST_CASE("a kernel keeps its shape and gets its rows from the plan") {
   CHECK(gemm.rows == hw::ExpertRowCounts{24, 24});
   CHECK(gemm.n == 32);
   CHECK(gemm.k == 16);
-  const auto weighted = std::get<hw::WeightedSum<std::int64_t>>(*resolve_kernel(hw::WeightedSum<Extent>{rows(12), sent, 16, p}, s, rank(0)));
+  const auto weighted =
+      std::get<hw::WeightedSum<std::int64_t>>(*resolve_kernel(hw::WeightedSum<Extent>{rows(12), sent, 16, p}, s, rank(0)));
   CHECK(weighted.tokens == 12);
   CHECK(weighted.rows == 24);
   const auto attention =

@@ -80,7 +80,8 @@ TEST_CASE("pairs of experts meet in a token as often as under drawing without re
   std::vector<double> pairs(static_cast<std::size_t>(experts * experts), 0);
   for (std::size_t t = 0; t < tokens; ++t) {
     for (std::size_t i = 0; i < top_k; ++i) {
-      for (std::size_t j = 0; j < top_k; ++j) pairs[static_cast<std::size_t>(assignment[t * top_k + i] * experts + assignment[t * top_k + j])] += 1;
+      for (std::size_t j = 0; j < top_k; ++j)
+        pairs[static_cast<std::size_t>(assignment[t * top_k + i] * experts + assignment[t * top_k + j])] += 1;
     }
   }
   const double expected = 4096.0 * 4 * 3 / (experts * (experts - 1)), pair_count = experts * (experts - 1) / 2.0;

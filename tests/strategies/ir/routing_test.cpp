@@ -103,7 +103,8 @@ TEST_CASE("counts over chunks add up to those of the unchunked plan, copies incl
     for_each_block(whole_shape, [&](RoutingStep step, std::int32_t source) {
       for (std::int32_t p = 0; p < whole_shape.expert_positions; ++p) {
         std::int64_t sum = 0;
-        for (std::int32_t c = 0; c < chunked.plan.shape().chunks; ++c) sum += chunked.plan.rows_to({step.layer, step.micro_batch, c}, source, p);
+        for (std::int32_t c = 0; c < chunked.plan.shape().chunks; ++c)
+          sum += chunked.plan.rows_to({step.layer, step.micro_batch, c}, source, p);
         CHECK(sum == whole.rows_to(step, source, p));
       }
     });
@@ -245,9 +246,11 @@ TEST_CASE("impossible counts and placements are refused with their place") {
   CHECK_THROWS_WITH_AS((void)RoutingPlan::from_counts(s, 1, {1, 2, 3}), "routing counts: 3 entries for 2 blocks of 2 experts",
                        std::invalid_argument);
   CHECK_THROWS_WITH_AS((void)RoutingPlan::from_counts(s, 1, {1, 2, 4, 0}),
-                       "routing counts of layer 0, micro-batch 0, source 1, chunk 0: expert 0 gets 4 rows of 3 tokens", std::invalid_argument);
+                       "routing counts of layer 0, micro-batch 0, source 1, chunk 0: expert 0 gets 4 rows of 3 tokens",
+                       std::invalid_argument);
   CHECK_THROWS_WITH_AS((void)RoutingPlan::from_counts(s, 1, {2, 2, 1, 1}),
-                       "routing counts of layer 0, micro-batch 0, source 0, chunk 0: 4 rows, at most 3 tokens · top_k 1", std::invalid_argument);
+                       "routing counts of layer 0, micro-batch 0, source 0, chunk 0: 4 rows, at most 3 tokens · top_k 1",
+                       std::invalid_argument);
   RoutingPlan plan = RoutingPlan::uniform(s, 1);
   CHECK_THROWS_AS((void)plan.rows_to({}, 0, 0), std::out_of_range);
   CHECK_THROWS_AS(plan.place_experts({{Replicas{{0}}}}, {}), std::invalid_argument);
