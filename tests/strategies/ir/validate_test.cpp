@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/strategies/ir/hand_made.hpp"
@@ -118,46 +119,49 @@ TEST_CASE("ids, edges and streams of a program that are wrong are named with the
 }
 
 TEST_CASE("accesses that nothing orders, and reads of what was never written, are named with both ops") {
-  check_each(two_ranks, {
-                            {"op 3 (scope / op): reads rows [0, 16) of buffer 3 (op) that rank 0, op 2 (scope / op) writes, and neither "
-                             "streams nor edges order the two; "
-                             "add op 2 to its `after`",
-                             [](Schedule& s) { op(s, 3).after = {OpIndex{1}}; }},
-                            {"op 1 (scope / op): reads rows [0, 4) of buffer 2 (op) that rank 0, op 0 (scope / op) writes",
-                             [](Schedule& s) { op(s, 1).after.clear(); }},
-                            {"op 2 (scope / op): writes rows [7, 15) of buffer 3 (op) that rank 0, op 1 (scope / op) writes",
-                             [](Schedule& s) { op(s, 2).writes[0].first = rows(7); }},
-                            {"op 3 (scope / op): writes rows [0, 8) of buffer 2 (op) that rank 0, op 2 (scope / op) reads",
-                             [](Schedule& s) { op(s, 3).after = {OpIndex{1}}, op(s, 3).reads.clear(); }},
-                            {"op 3 (scope / op): reads rows [0, 16) of buffer 3 (op) before they are written",
-                             [](Schedule& s) { op(s, 2).writes[0] = slice(BufferId{3}, 9, 7); }},
-                            {"op 3 (scope / op): reads rows [0, 16) of buffer 3 (op) before they are written",
-                             [](Schedule& s) { op(s, 2).writes[0] = slice(BufferId{3}, 8, 7); }},
-                            {"op 0 (scope / op): reads rows [0, 8) of buffer 2 (op) before they are written",
-                             [](Schedule& s) { op(s, 0).reads.push_back(whole(BufferId{2})); }},
-                        });
+  check_each(
+      two_ranks,
+      {
+          {"op 3 (scope / op): reads rows [0, 16) of buffer 3 (op) that rank 0, op 2 (scope / op) writes, and neither "
+           "streams nor edges order the two; add op 2 to its `after`",
+           [](Schedule& s) { op(s, 3).after = {OpIndex{1}}; }},
+          {"op 1 (scope / op): reads rows [0, 4) of buffer 2 (op) that rank 0, op 0 (scope / op) writes",
+           [](Schedule& s) { op(s, 1).after.clear(); }},
+          {"op 2 (scope / op): writes rows [7, 15) of buffer 3 (op) that rank 0, op 1 (scope / op) writes",
+           [](Schedule& s) { op(s, 2).writes[0].first = rows(7); }},
+          {"op 3 (scope / op): writes rows [0, 8) of buffer 2 (op) that rank 0, op 2 (scope / op) reads",
+           [](Schedule& s) { op(s, 3).after = {OpIndex{1}}, op(s, 3).reads.clear(); }},
+          {"op 3 (scope / op): reads rows [0, 16) of buffer 3 (op) before they are written",
+           [](Schedule& s) { op(s, 2).writes[0] = slice(BufferId{3}, 9, 7); }},
+          {"op 3 (scope / op): reads rows [0, 16) of buffer 3 (op) before they are written",
+           [](Schedule& s) { op(s, 2).writes[0] = slice(BufferId{3}, 8, 7); }},
+          {"op 0 (scope / op): reads rows [0, 8) of buffer 2 (op) before they are written",
+           [](Schedule& s) { op(s, 0).reads.push_back(whole(BufferId{2})); }},
+      });
 }
 
 TEST_CASE("a slice whose first row depends on the routing plan counts as the whole buffer, one whose length does as reaching its end") {
-  check_each(moe_ranks, {
-      {"op 4 (scope / op): writes rows [0, end) of buffer 3 (op) that rank 0, op 3",
-       [](Schedule& s) {
-         op(s, 2).after.clear();  // stream 1 orders it
-         Op late = op(s, 2);
-         late.stream = StreamId{2};
-         late.reads.clear();
-         late.writes = {{BufferId{3}, {Of::rows_received, 1, {}}, rows(1)}};
-         s.programs[0].ops.push_back(late);
-       }},
-      {"op 4 (scope / op): writes rows [5, end) of buffer 3 (op) that rank 0, op 3",
-       [](Schedule& s) {
-         Op late = op(s, 2);
-         late.stream = StreamId{2};
-         late.reads.clear();
-         late.writes = {{BufferId{3}, rows(5), Extent{Of::rows_received, 1, {}}}};
-         s.programs[0].ops.push_back(late);
-       }},
-  });
+  check_each(
+      moe_ranks,
+      {
+          {"op 4 (scope / op): writes rows [0, end) of buffer 3 (op) that rank 0, op 3",
+           [](Schedule& s) {
+             op(s, 2).after.clear();  // stream 1 orders it
+             Op late = op(s, 2);
+             late.stream = StreamId{2};
+             late.reads.clear();
+             late.writes = {{BufferId{3}, {Of::rows_received, 1, {}}, rows(1)}};
+             s.programs[0].ops.push_back(late);
+           }},
+          {"op 4 (scope / op): writes rows [5, end) of buffer 3 (op) that rank 0, op 3",
+           [](Schedule& s) {
+             Op late = op(s, 2);
+             late.stream = StreamId{2};
+             late.reads.clear();
+             late.writes = {{BufferId{3}, rows(5), Extent{Of::rows_received, 1, {}}}};
+             s.programs[0].ops.push_back(late);
+           }},
+      });
 }
 
 TEST_CASE("groups and bindings that disagree are named") {
@@ -192,24 +196,33 @@ TEST_CASE("groups and bindings that disagree are named") {
 }
 
 TEST_CASE("what the routing plan does not hold is named with the op that asks") {
-  check_each(moe_ranks, {
-                            {"op 1 (scope / op): asks the routing plan for layer 0, micro-batch 0, chunk 2; it has 1, 1, 2",
-                             [](Schedule& s) {
-                               op(s, 1).work = AllToAll{AllToAll::Direction::dispatch, {0, 0, 2}, 16};
-                             }},
-                            {"rank 3, op 0 (scope / op): the rank dispatches for sources [4, 5) of a routing plan with 4",
-                             [](Schedule& s) { s.ranks[3].source = 4; }},
-                            {"rank 2, op 0 (scope / op): the rank dispatches for sources [2, 2)",
-                             [](Schedule& s) { s.ranks[2].sources_dispatched = 0; }},
-                            {"rank 0, op 2 (scope / op): dispatches for 1 sources, rank 1 of its expert_tensor group for 2",
-                             [](Schedule& s) { s.ranks[1].sources_dispatched = 2; }},
-                            {"an expert group of 2 for a routing plan with 3 expert positions",
-                             [](Schedule& s) {
-                               RoutingShape shape = s.routing.shape();
-                               shape.expert_positions = 3;
-                               s.routing = block_plan(shape);
-                             }},
-                        });
+  check_each(
+      moe_ranks,
+      {
+          {"op 1 (scope / op): asks the routing plan for layer 0, micro-batch 0, chunk 2; it has 1, 1, 2",
+           [](Schedule& s) {
+             op(s, 1).work = AllToAll{AllToAll::Direction::dispatch, {0, 0, 2}, 16};
+           }},
+          {"rank 3, op 0 (scope / op): the rank dispatches for sources [4, 5) of a routing plan with 4",
+           [](Schedule& s) { s.ranks[3].source = 4; }},
+          {"rank 2, op 0 (scope / op): the rank dispatches for sources [2, 2)",
+           [](Schedule& s) { s.ranks[2].sources_dispatched = 0; }},
+          {"rank 0, op 2 (scope / op): dispatches for 1 sources, rank 1 of its expert_tensor group for 2",
+           [](Schedule& s) { s.ranks[1].sources_dispatched = 2; }},
+          {"rank 0, op 2 (scope / op): holds other experts than rank 3 of its expert_tensor group",
+           [](Schedule& s) {  // the second members of the two pairs change places
+             const auto axis = static_cast<std::size_t>(Axis::expert_tensor);
+             std::swap(s.ranks[1].groups[axis], s.ranks[3].groups[axis]);
+             s.groups[s.ranks[1].groups[axis].index()].members[1] = Rank{1};
+             s.groups[s.ranks[3].groups[axis].index()].members[1] = Rank{3};
+           }},
+          {"an expert group of 2 for a routing plan with 3 expert positions",
+           [](Schedule& s) {
+             RoutingShape shape = s.routing.shape();
+             shape.expert_positions = 3;
+             s.routing = block_plan(shape);
+           }},
+      });
 }
 
 TEST_CASE("members that bring unequal rows to an all-reduce are named") {
