@@ -64,20 +64,21 @@ Seconds waves_time(const Product& work, const GemmTile& tile, std::int64_t parts
   return static_cast<double>(waves) * (per_tile / sm_rate(gpu, work.precision, gpu.gemm.sustained * tile.efficiency));
 }
 
-/// Beyond `burst` the power limit lowers the clock.
-Seconds throttled(Seconds time, const GemmEfficiency& gemm) {
-  return time > gemm.burst ? time + (time - gemm.burst) * gemm.throttle : time;
+/// Beyond `burst` the power limit lowers the clock; a busy chip has its burst behind it.
+Seconds throttled(Seconds time, const GemmEfficiency& gemm, Duty duty) {
+  const Seconds burst = duty == Duty::alone ? gemm.burst : Seconds(0);
+  return time > burst ? time + (time - burst) * gemm.throttle : time;
 }
 
 /// The library picks the tile, and the split of k where `may_split`, that is done first.
-Seconds product_arithmetic(const Product& work, bool may_split, const GpuSpec& gpu) {
+Seconds product_arithmetic(const Product& work, bool may_split, const GpuSpec& gpu, Duty duty) {
   Seconds best(std::numeric_limits<double>::infinity());
   for (const GemmTile& tile : gpu.gemm.tiles) {
     for (std::int64_t parts = 1; parts <= (may_split ? most_k_parts : 1); parts *= 2) {
       best = std::min(best, waves_time(work, tile, parts, gpu));
     }
   }
-  return throttled(best, gpu.gemm);
+  return throttled(best, gpu.gemm, duty);
 }
 
 /// How the queries of an attention kernel fall into tiles. Query heads that share a key head fill a tile together.
@@ -138,14 +139,15 @@ Seconds attention_arithmetic(const Attention<std::int64_t>& work, const GpuSpec&
 /// Time beyond the launch, by kernel.
 struct WorkTime {
   const GpuSpec& gpu;
+  Duty duty;
 
   Seconds operator()(const Gemm<std::int64_t>& work) const {
     const std::array<std::int64_t, 1> rows{work.m};
-    return gpu.gemm.setup + join(product_arithmetic({rows, work.n, work.k, work.precision}, true, gpu),
+    return gpu.gemm.setup + join(product_arithmetic({rows, work.n, work.k, work.precision}, true, gpu, duty),
                                  stream(memory_traffic(work), gpu, gpu.gemm.memory), gpu.contention);
   }
   Seconds operator()(const GroupedGemm<ExpertRowCounts>& work) const {
-    return gpu.gemm.setup + join(product_arithmetic({work.rows, work.n, work.k, work.precision}, false, gpu),
+    return gpu.gemm.setup + join(product_arithmetic({work.rows, work.n, work.k, work.precision}, false, gpu, duty),
                                  stream(memory_traffic(work), gpu, gpu.gemm.memory), gpu.contention);
   }
   Seconds operator()(const Attention<std::int64_t>& work) const {
@@ -218,11 +220,11 @@ void check(const GpuSpec& gpu) {
 
 }  // namespace
 
-GpuCostModel::GpuCostModel(GpuSpec gpu) : gpu_(std::move(gpu)) { check(gpu_); }
+GpuCostModel::GpuCostModel(GpuSpec gpu, Duty duty) : gpu_(std::move(gpu)), duty_(duty) { check(gpu_); }
 
 Seconds GpuCostModel::time(const Kernel& kernel) const {
   if (std::visit(IsEmpty{}, kernel)) return Seconds(0);
-  return gpu_.launch + std::visit(WorkTime{gpu_}, kernel);
+  return gpu_.launch + std::visit(WorkTime{gpu_, duty_}, kernel);
 }
 
 Seconds GpuCostModel::floor(const Kernel& kernel) const {

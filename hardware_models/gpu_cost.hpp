@@ -2,17 +2,23 @@
 // schedule and no network.
 #pragma once
 
+#include <cstdint>
+
 #include "hardware_models/cluster_spec.hpp"
 #include "hardware_models/kernels.hpp"
 #include "hardware_models/units.hpp"
 
 namespace fabricast::hw {
 
+/// A kernel timed alone starts on a cool chip and is throttled only beyond its burst. In a step that keeps the chip busy the power limit holds
+/// throughout: a long GEMM cut into short ones must not run faster for it.
+enum class Duty : std::uint8_t { alone, busy };
+
 /// t = launch + join(arithmetic, memory), where join is the longer plus what contention adds; gpu_cost.cpp has the terms by kernel.
 class GpuCostModel {
  public:
   /// Throws std::invalid_argument if the specification has no SM, no tile or a share outside (0, 1].
-  explicit GpuCostModel(GpuSpec gpu);
+  explicit GpuCostModel(GpuSpec gpu, Duty duty = Duty::busy);
 
   /// Wall time of the kernel in a busy stream, launch included. Work of zero rows launches nothing and costs nothing. Never falls when
   /// rows are added. Throws ConfigError where the chip has no unit for the kernel's precision.
@@ -26,6 +32,7 @@ class GpuCostModel {
 
  private:
   GpuSpec gpu_;
+  Duty duty_;
 };
 
 }  // namespace fabricast::hw

@@ -20,7 +20,7 @@ constexpr Precision bf16 = Precision::bf16;
 /// Microseconds.
 double time_of(const char* gpu, const Kernel& kernel) {
   const JsonNode config = parse_json_file(std::string(FABRICAST_SOURCE_DIR) + "/configs/gpus/" + gpu + ".json");
-  return GpuCostModel(read_gpu(config)).time(kernel).value() * 1e6;
+  return GpuCostModel(read_gpu(config), Duty::alone).time(kernel).value() * 1e6;
 }
 
 double error_of(double predicted, double measured) { return std::abs(predicted / measured - 1.0); }

@@ -105,13 +105,24 @@ TEST_CASE("the library picks the tile that is done first") {
 }
 
 // t <= burst: t. Beyond: t + (t − burst)·throttle.
-TEST_CASE("a long GEMM runs on at the power-limited rate") {
+TEST_CASE("a long GEMM timed alone runs on at the power-limited rate") {
   GpuSpec gpu = plain_gpu();
   const double wave = 4.096e-6;
   gpu.gemm.burst = Seconds(2 * wave);
   gpu.gemm.throttle = 0.25;
-  CHECK(time_of(gpu, Gemm<std::int64_t>{1280, 32, 1000, bf16}) == doctest::Approx(2 * wave).epsilon(1e-12));
-  CHECK(time_of(gpu, Gemm<std::int64_t>{2560, 32, 1000, bf16}) == doctest::Approx(4.5 * wave).epsilon(1e-12));
+  const auto alone = [&](std::int64_t m) { return GpuCostModel(gpu, Duty::alone).time(Gemm<std::int64_t>{m, 32, 1000, bf16}).value(); };
+  CHECK(alone(1280) == doctest::Approx(2 * wave).epsilon(1e-12));
+  CHECK(alone(2560) == doctest::Approx(4.5 * wave).epsilon(1e-12));
+}
+
+// Busy: t·(1 + throttle), whatever the length, so k parts of a GEMM take as long as the whole.
+TEST_CASE("in a busy step a GEMM cut in two takes as long as the whole") {
+  GpuSpec gpu = plain_gpu();
+  gpu.gemm.burst = Seconds(2 * 4.096e-6);
+  gpu.gemm.throttle = 0.25;
+  const double whole = time_of(gpu, Gemm<std::int64_t>{2560, 32, 1000, bf16});
+  CHECK(whole == doctest::Approx(1.25 * 4 * 4.096e-6).epsilon(1e-12));
+  CHECK(2 * time_of(gpu, Gemm<std::int64_t>{1280, 32, 1000, bf16}) == doctest::Approx(whole).epsilon(1e-12));
 }
 
 // 9 full experts and one of a single row are ten tiles: one wave. With 10 full ones the single row is the eleventh tile.
