@@ -58,7 +58,9 @@ class Binder {
   }
 
   void fill(BoundOp& bound, const hw::Gemm<Extent>&) const { bound.weight_is_table = is_embedding_table(bound.op->reads.at(1).buffer); }
-  void fill(BoundOp& bound, const hw::GroupedGemm<ir::ExpertRows>& work) const { bound.expert_rows = ir::evaluate(work.rows, schedule_, rank_); }
+  void fill(BoundOp& bound, const hw::GroupedGemm<ir::ExpertRows>& work) const {
+    bound.expert_rows = ir::evaluate(work.rows, schedule_, rank_);
+  }
   void fill(BoundOp& bound, const hw::Embedding<Extent>& work) const {
     bound.first_id = schedule_.member_of(rank_, ir::Axis::tensor) * work.vocabulary;
   }

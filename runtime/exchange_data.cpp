@@ -25,6 +25,7 @@ Bytes count(const ExchangeShape& shape, std::size_t source, std::size_t destinat
 /// Elements [first, last) of member `index` when `elements` are dealt over the members.
 struct Slice {
   std::size_t first, last;
+  [[nodiscard]] std::size_t size() const { return last - first; }
 };
 Slice even_slice(std::size_t elements, std::size_t members, std::size_t index) {
   return {elements * index / members, elements * (index + 1) / members};
@@ -64,7 +65,8 @@ class Part {
   Bytes reduce_scatter() {
     const Bytes offset = sum(std::span(shape_.counts).first(member_));
     const Bytes shard = shape_.counts[member_];
-    sum_members(parts_, size_of(offset) / sizeof(Element), size_of(shard) / sizeof(Element), reinterpret_cast<Element*>(own_.output.data()));
+    sum_members(parts_, size_of(offset) / sizeof(Element), size_of(shard) / sizeof(Element),
+                reinterpret_cast<Element*>(own_.output.data()));
     return shard * static_cast<std::int64_t>(parts_.size() - 1);
   }
 
@@ -75,13 +77,14 @@ class Part {
     const std::size_t elements = own_.output.size() / sizeof(Element);
     if (round == 0) {
       const Slice slice = even_slice(elements, parts_.size(), member_);
-      sum_members(parts_, slice.first, slice.last - slice.first, reinterpret_cast<Element*>(own_.output.data()) + slice.first);
-      return Bytes(static_cast<std::int64_t>((slice.last - slice.first) * sizeof(Element) * (parts_.size() - 1)));
+      sum_members(parts_, slice.first, slice.size(), reinterpret_cast<Element*>(own_.output.data()) + slice.first);
+      return Bytes(static_cast<std::int64_t>(slice.size() * sizeof(Element) * (parts_.size() - 1)));
     }
     for (std::size_t i = 0; i < parts_.size(); ++i) {
+      if (i == member_) continue;
       const Slice slice = even_slice(elements, parts_.size(), i);
       const std::size_t offset = slice.first * sizeof(Element);
-      if (i != member_) copy_from(i, parts_[i]->output.data() + offset, offset, Bytes(static_cast<std::int64_t>((slice.last - slice.first) * sizeof(Element))));
+      copy_from(i, parts_[i]->output.data() + offset, offset, Bytes(static_cast<std::int64_t>(slice.size() * sizeof(Element))));
     }
     return taken_;
   }

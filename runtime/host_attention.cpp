@@ -74,7 +74,8 @@ class QueryBlock {
 };
 
 template <class Element>
-void attend_head(const Matrix<Element>& qkv, const AttentionShape& s, std::int64_t first_row, std::int64_t head, const Matrix<Element>& out) {
+void attend_head(const Matrix<Element>& qkv, const AttentionShape& s, std::int64_t first_row, std::int64_t head,
+                 const Matrix<Element>& out) {
   const std::int64_t kv_head = head * s.kv_heads / s.heads;
   const std::int64_t key_column = (s.heads + kv_head) * s.head_dim, value_column = key_column + s.kv_heads * s.head_dim;
   const RowMajor keys = head_of(qkv, first_row, s.sequence_length, key_column, s.head_dim);

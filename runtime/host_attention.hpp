@@ -12,8 +12,8 @@ struct AttentionShape {
   bool causal;
 };
 
-/// qkv[sequences · length, (heads + 2 · kv_heads) · head_dim]: q of all heads, k, v. out[sequences · length, heads · head_dim]. Head h reads
-/// the keys and values of head h · kv_heads / heads; scores are scaled by 1/√head_dim.
+/// qkv[sequences · length, (heads + 2 · kv_heads) · head_dim]: q of all heads, k, v. out[sequences · length, heads · head_dim]. Head h
+/// reads the keys and values of head h · kv_heads / heads; scores are scaled by 1/√head_dim.
 template <class Element>
 void attend(const Matrix<Element>& qkv, const AttentionShape& shape, const Matrix<Element>& out);
 

@@ -19,8 +19,9 @@ void embed(std::span<const std::int32_t> ids, const Matrix<Element>& table, std:
 template <class Element>
 void rms_norm(const Matrix<Element>& in, const Element* weight, const Matrix<Element>& out);
 
-/// Rotates the first `width` columns, head by head, in place. Element i < d/2 of a head and element i + d/2 turn by position · base^(-2i/d):
-/// the half-split pairing of GPT-NeoX and Llama checkpoints, not the interleaved one of the paper. Row r holds position r mod sequence_length.
+/// Rotates the first `width` columns, head by head, in place. Element i < d/2 of a head and element i + d/2 turn by position ·
+/// base^(-2i/d): the half-split pairing of GPT-NeoX and Llama checkpoints, not the interleaved one of the paper. Row r holds position r mod
+/// sequence_length.
 template <class Element>
 void rotate(const Matrix<Element>& qk, std::int64_t width, std::int64_t head_dim, std::int64_t sequence_length);
 

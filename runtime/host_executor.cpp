@@ -11,6 +11,8 @@ HostExecutor::HostExecutor(std::unique_ptr<Compute> compute) : compute_(std::mov
 
 HostExecutor::~HostExecutor() = default;
 
-MeasuredRun HostExecutor::run(const ir::Schedule& schedule, const RunOptions& options) { return HostRun(schedule, options, *compute_).run(); }
+MeasuredRun HostExecutor::run(const ir::Schedule& schedule, const RunOptions& options) {
+  return HostRun(schedule, options, *compute_).run();
+}
 
 }  // namespace fabricast::runtime

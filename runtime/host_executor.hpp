@@ -1,5 +1,5 @@
-// Executes a schedule on this machine's CPU: every rank of the job a pair of threads in this process, real buffers, real numbers. The default
-// backend: needs no set-up. Knows no strategy.
+// Executes a schedule on this machine's CPU: every rank of the job a pair of threads in this process, real buffers, real numbers. The
+// default backend: needs no set-up. Knows no strategy.
 #pragma once
 
 #include <memory>

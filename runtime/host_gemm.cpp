@@ -53,7 +53,8 @@ void multiply_bf16(const Matrix<Bf16>& in, const Matrix<Bf16>& weight, bool tran
   std::vector<float> products(static_cast<std::size_t>(std::min(panel_width, out.rows) * std::min(panel_width, out.columns)));
   for (std::int64_t column = 0; column < out.columns; column += panel_width) {
     const std::int64_t width = std::min(panel_width, out.columns - column);
-    const auto& w = transposed ? weight_panel.widen(weight, column, width, 0, in.columns) : weight_panel.widen(weight, 0, in.columns, column, width);
+    const auto& w =
+        transposed ? weight_panel.widen(weight, column, width, 0, in.columns) : weight_panel.widen(weight, 0, in.columns, column, width);
     for (std::int64_t row = 0; row < out.rows; row += panel_width) {
       const std::int64_t height = std::min(panel_width, out.rows - row);
       multiply_fp32(in_panel.widen(in, row, height, 0, in.columns), w, transposed, {products.data(), height, width, width});
@@ -74,7 +75,8 @@ void multiply(const Matrix<Element>& in, const Matrix<Element>& weight, bool wei
   require(out.columns == (weight_is_transposed ? weight.rows : weight.columns), "matrix product: as many columns as the weight");
   if (out.rows == 0 || out.columns == 0) return;
   if constexpr (std::is_same_v<Element, float>) {
-    multiply_fp32({in.data, in.rows, in.columns, in.stride}, {weight.data, weight.rows, weight.columns, weight.stride}, weight_is_transposed, out);
+    multiply_fp32({in.data, in.rows, in.columns, in.stride}, {weight.data, weight.rows, weight.columns, weight.stride},
+                  weight_is_transposed, out);
   } else {
     multiply_bf16(in, weight, weight_is_transposed, out);
   }

@@ -52,8 +52,9 @@ void require_host_capacity(const ir::Schedule& schedule, Bytes needed) {
                                          schedule.ranks.size(), most_ranks));
   }
   if (needed > physical_memory()) {
-    throw BackendUnavailable(fmt::format("the {} ranks need {:.1f} GB together and this machine has {:.1f} GB; reduce the model's widths or the tokens",
-                                         schedule.ranks.size(), gigabytes(needed), gigabytes(physical_memory())));
+    throw BackendUnavailable(
+        fmt::format("the {} ranks need {:.1f} GB together and this machine has {:.1f} GB; reduce the model's widths or the tokens",
+                    schedule.ranks.size(), gigabytes(needed), gigabytes(physical_memory())));
   }
 }
 

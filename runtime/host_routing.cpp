@@ -35,7 +35,8 @@ void choose(std::span<const float> probabilities, std::span<const std::int32_t> 
 }  // namespace
 
 template <class Element>
-void route(const Matrix<Element>& in, const Matrix<Element>& weight, std::span<const std::int32_t> experts, const Matrix<RouterChoice>& out) {
+void route(const Matrix<Element>& in, const Matrix<Element>& weight, std::span<const std::int32_t> experts,
+           const Matrix<RouterChoice>& out) {
   const auto top_k = static_cast<std::size_t>(out.columns);
   require(in.rows == out.rows && experts.size() == static_cast<std::size_t>(out.rows) * top_k, "router: experts for each token");
   require(in.columns == weight.rows, "router: the inner sizes agree");
@@ -57,7 +58,8 @@ void permute(const View& in, std::span<const std::int32_t> rows, const View& out
 }
 
 template <class Element>
-void sum_weighted(const Matrix<Element>& in, std::span<const std::int32_t> places, const Matrix<RouterChoice>& choices, const Matrix<Element>& out) {
+void sum_weighted(const Matrix<Element>& in, std::span<const std::int32_t> places, const Matrix<RouterChoice>& choices,
+                  const Matrix<Element>& out) {
   const auto top_k = static_cast<std::size_t>(choices.columns);
   require(choices.rows == out.rows && places.size() == static_cast<std::size_t>(out.rows) * top_k, "weighted sum: a place for each choice");
   require(in.columns == out.columns, "weighted sum: equal widths");
@@ -77,9 +79,11 @@ void sum_weighted(const Matrix<Element>& in, std::span<const std::int32_t> place
   }
 }
 
-#define FABRICAST_INSTANTIATE(Element)                                                                                                    \
-  template void route<Element>(const Matrix<Element>&, const Matrix<Element>&, std::span<const std::int32_t>, const Matrix<RouterChoice>&); \
-  template void sum_weighted<Element>(const Matrix<Element>&, std::span<const std::int32_t>, const Matrix<RouterChoice>&, const Matrix<Element>&);
+#define FABRICAST_INSTANTIATE(Element)                                                                                    \
+  template void route<Element>(const Matrix<Element>&, const Matrix<Element>&, std::span<const std::int32_t>,             \
+                               const Matrix<RouterChoice>&);                                                              \
+  template void sum_weighted<Element>(const Matrix<Element>&, std::span<const std::int32_t>, const Matrix<RouterChoice>&, \
+                                      const Matrix<Element>&);
 FABRICAST_INSTANTIATE(float)
 FABRICAST_INSTANTIATE(Bf16)
 #undef FABRICAST_INSTANTIATE

@@ -24,7 +24,8 @@ constexpr std::chrono::milliseconds watch_interval{50};
 Rank rank_of(std::size_t index) { return Rank{static_cast<std::int32_t>(index)}; }
 
 const RunOptions& checked(const RunOptions& options) {
-  if (options.timed_steps < 1 || options.warm_up_steps < 0) throw std::invalid_argument("a run has at least one timed step and no fewer than 0 warm-ups");
+  if (options.timed_steps < 1) throw std::invalid_argument("a run needs a timed step");
+  if (options.warm_up_steps < 0) throw std::invalid_argument("warm-up steps cannot be fewer than 0");
   return options;
 }
 
@@ -183,7 +184,8 @@ void HostRun::watch() {
 }
 
 std::uint64_t HostRun::rings() const {
-  return std::accumulate(bells_.begin(), bells_.end(), std::uint64_t{0}, [](std::uint64_t sum, const Doorbell& bell) { return sum + bell.rings(); });
+  return std::accumulate(bells_.begin(), bells_.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const Doorbell& bell) { return sum + bell.rings(); });
 }
 
 bool HostRun::nothing_moves() const {
@@ -201,7 +203,8 @@ ExecutionError HostRun::stall() const {
     for (const ir::OpIndex op : replays_[r]->waiting()) {
       if (!first) first = ExecutionError::Place{rank_of(r), op};
       if (++count > most_named) continue;
-      waits += fmt::format("{}{} waits for {}", waits.empty() ? "" : "; ", ir::describe(schedule_, rank_of(r), op), absent_members({rank_of(r), op}));
+      waits += fmt::format("{}{} waits for {}", waits.empty() ? "" : "; ", ir::describe(schedule_, rank_of(r), op),
+                           absent_members({rank_of(r), op}));
     }
   }
   if (count > most_named) waits += fmt::format("; and {} more", count - most_named);

@@ -89,7 +89,8 @@ Numerics check_numerics(const ir::Schedule& schedule, const MeasuredRun& run, co
   for (const LogitsShard& shard : run.logits) {
     const ir::Coordinates& at = schedule.ranks[shard.rank.index()].at;
     const std::int64_t replica = at.data * degree(schedule, shard.rank, ir::Axis::context) + at.context;
-    if (shard.rows != rows || shard.columns * degree(schedule, shard.rank, ir::Axis::tensor) != vocabulary) {
+    if (shard.micro_batch >= problem.micro_batches || shard.rows != rows ||
+        shard.columns * degree(schedule, shard.rank, ir::Axis::tensor) != vocabulary) {
       throw std::logic_error("a rank's logits have other sizes than the problem's");
     }
     const double d = deviation(shard, reference, (shard.micro_batch * replicas + replica) * rows, at.tensor * shard.columns, vocabulary);
@@ -98,7 +99,8 @@ Numerics check_numerics(const ir::Schedule& schedule, const MeasuredRun& run, co
     compared += shard.values.size();
   }
   if (!std::isnan(largest) && compared != reference.size()) throw std::logic_error("the run did not keep all logits");
-  const double scale = std::abs(*std::max_element(reference.begin(), reference.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }));
+  const double scale =
+      std::abs(*std::max_element(reference.begin(), reference.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }));
   Numerics result{largest / scale, tolerance_of(problem.model.precision), false};
   result.passed = result.max_relative_error <= result.tolerance && run.logits_repeat;
   return result;

@@ -19,13 +19,14 @@ struct Problem {
 struct Numerics {
   double max_relative_error = 0.0;                       // largest |logit - reference| over the largest |reference| of all logits
   double tolerance = 0.0;
-  bool passed = false;                                   // within tolerance, every logit compared, and repeated runs of the step agree in every bit
+  bool passed = false;  // within tolerance, every logit compared, and repeated runs of the step agree in every bit
 };
 
 /// Bound on max_relative_error by storage precision.
 [[nodiscard]] double tolerance_of(hw::Precision precision);
 
-/// `run` must have kept its logits, of the same seed. Throws std::logic_error where logits are missing or have other sizes than the problem's.
+/// `run` must have kept its logits, of the same seed. Throws std::logic_error where logits are missing or have other sizes than the
+/// problem's.
 [[nodiscard]] Numerics check_numerics(const ir::Schedule& schedule, const MeasuredRun& run, const Problem& problem, std::uint64_t seed);
 
 }  // namespace fabricast::runtime

@@ -16,6 +16,8 @@ SimTime since(Clock::time_point zero, Clock::time_point now) {
   return SimTime(std::chrono::duration_cast<std::chrono::nanoseconds>(now - zero).count() * picoseconds_per_nanosecond);
 }
 
+std::size_t lane_of(ir::StreamId stream) { return stream == ir::compute_stream ? 0 : 1; }
+
 hw::Precision precision_of_head(const ir::Work& work) {
   const auto* gemm = std::get_if<hw::Gemm<ir::Extent>>(&work);
   require(gemm != nullptr, "logits are written by a matrix product");
@@ -38,6 +40,12 @@ RankReplay::RankReplay(const ir::Schedule& schedule, Rank rank, std::vector<Boun
     auto& queue = streams_[op.op->stream.index()].ops;
     places_.push_back(static_cast<std::int32_t>(queue.size()));
     queue.push_back(op.index);
+  }
+  wakes_other_lane_.resize(ops_.size());
+  for (const BoundOp& op : ops_) {
+    for (const ir::OpIndex earlier : op.op->after) {
+      if (lane_of(ops_[earlier.index()].op->stream) != lane_of(op.op->stream)) wakes_other_lane_[earlier.index()] = true;
+    }
   }
 }
 
@@ -105,7 +113,7 @@ void RankReplay::end(const BoundOp& op, Stream& stream, std::size_t lane, const 
   if (record.intervals) (*record.intervals)[op.index.index()] = stream.interval;
   stream.is_issued = false;
   stream.ended.fetch_add(1, std::memory_order_release);
-  bells_[1 - lane].ring();
+  if (wakes_other_lane_[op.index.index()]) bells_[1 - lane].ring();
 }
 
 void RankReplay::keep_logits(const BoundOp& op, std::vector<LogitsShard>& logits) const {

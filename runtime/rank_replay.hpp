@@ -1,5 +1,5 @@
-// Replays one rank's program: each stream in order, edges between streams kept, times recorded. Knows no kernels, no data paths and no other
-// rank.
+// Replays one rank's program: each stream in order, edges between streams kept, times recorded. Knows no kernels, no data paths and no
+// other rank.
 //
 // Two lanes, each one thread: lane 0 drives the compute stream, lane 1 all others. Communication never blocks a lane: it looks at its
 // streams in turn, starts what may start, advances what has arrived, and sleeps on its doorbell when nothing moves. So a collective that
@@ -63,6 +63,7 @@ class RankReplay {
   Rank rank_;
   std::vector<BoundOp> ops_;
   std::vector<std::int32_t> places_;           // by op: its place in its stream
+  std::vector<bool> wakes_other_lane_;         // by op: an op of the other lane waits for it
   std::vector<Stream> streams_;
   std::span<Doorbell> bells_;                  // by lane
   Compute& compute_;

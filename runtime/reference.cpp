@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 
 #include <cmath>
+#include <stdexcept>
 #include <string_view>
 
 #include "runtime/bf16.hpp"
@@ -87,7 +88,8 @@ class Reference {
       for (std::int64_t head = 0; head < model_.heads; ++head) {
         const std::int64_t column = head * model_.d_head, kv_column = head / (model_.heads / model_.kv_heads) * model_.d_head;
         const auto block = [&](const Matrix& m, std::int64_t c) { return m.block(first, c, input_.sequence_length, model_.d_head); };
-        attended.block(first, column, input_.sequence_length, model_.d_head) = attend(block(q, column), block(k, kv_column), block(v, kv_column));
+        attended.block(first, column, input_.sequence_length, model_.d_head) =
+            attend(block(q, column), block(k, kv_column), block(v, kv_column));
       }
     }
     return attended * weight("output_weight", layer, 0, q_width, model_.d_model);
@@ -169,9 +171,24 @@ class Reference {
   const ReferenceInput& input_;
 };
 
+void check(const ModelShape& model, const ReferenceInput& input) {
+  const auto require = [](bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(what);
+  };
+  const auto layers = static_cast<std::size_t>(model.layers);
+  require(input.sequence_length > 0 && std::ssize(input.tokens) % input.sequence_length == 0, "reference: whole sequences");
+  require(model.is_moe.size() >= layers && input.experts.size() >= layers, "reference: a kind and experts for each layer");
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    if (!model.is_moe[layer]) continue;
+    require(model.moe && std::ssize(input.experts[layer]) == std::ssize(input.tokens) * model.moe->top_k,
+            "reference: experts for each token");
+  }
+}
+
 }  // namespace
 
 std::vector<double> reference_logits(const ModelShape& model, std::uint64_t seed, const ReferenceInput& input) {
+  check(model, input);
   const Matrix logits = Reference(model, seed, input).logits();
   return {logits.data(), logits.data() + logits.size()};
 }

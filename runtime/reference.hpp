@@ -35,7 +35,7 @@ struct ReferenceInput {
   bool head_on_all_tokens = true;                       // else on the last of each sequence
 };
 
-/// [tokens (or sequences), vocabulary].
+/// [tokens (or sequences), vocabulary]. Throws std::invalid_argument where the input is not of the model's sizes.
 [[nodiscard]] std::vector<double> reference_logits(const ModelShape& model, std::uint64_t seed, const ReferenceInput& input);
 
 }  // namespace fabricast::runtime

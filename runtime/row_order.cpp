@@ -36,7 +36,8 @@ struct AddressedRow {
 };
 
 /// Rows of one source, by token.
-void append_rows_of(const RoutingPlan& plan, std::int32_t source, RoutingStep step, std::int32_t first_token, std::vector<AddressedRow>& rows) {
+void append_rows_of(const RoutingPlan& plan, std::int32_t source, RoutingStep step, std::int32_t first_token,
+                    std::vector<AddressedRow>& rows) {
   const std::int32_t top_k = plan.shape().top_k;
   const std::vector<std::int32_t> experts = plan.experts_of(step, source);
   std::vector<std::int64_t> seen(static_cast<std::size_t>(plan.shape().experts), 0);

@@ -1,5 +1,5 @@
-// The order of rows that travel to experts and back, which sender and receiver must agree on. Knows the routing plan and who belongs to which
-// group; knows no buffers and no data.
+// The order of rows that travel to experts and back, which sender and receiver must agree on. Knows the routing plan and who belongs to
+// which group; knows no buffers and no data.
 //
 // Dispatched by a rank, in one step (layer, micro-batch, chunk):   by destination position, then expert, then source, then token.
 // Arrived at a rank:       by sender in the order of the expert group; from each sender as it dispatched them.

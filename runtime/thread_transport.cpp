@@ -15,7 +15,11 @@ namespace fabricast::runtime {
 class Meeting {
  public:
   explicit Meeting(ExchangeShape shape)
-      : shape_(std::move(shape)), rounds_(rounds_of(shape_.kind)), parts_(shape_.members), bells_(shape_.members), places_(shape_.members) {}
+      : shape_(std::move(shape)),
+        rounds_(rounds_of(shape_.kind)),
+        parts_(shape_.members),
+        bells_(shape_.members),
+        places_(shape_.members) {}
 
   void arrive(const Exchange& part, Doorbell& bell) {
     check(part);
@@ -53,8 +57,8 @@ class Meeting {
   void check(const Exchange& part) const {
     const auto require = [&](std::size_t size, Bytes expected, const char* what) {
       if (Bytes(static_cast<std::int64_t>(size)) == expected) return;
-      throw std::runtime_error(fmt::format("{} mismatch: member {} of {} brings an {} of {} B where {} B were agreed", hw::name_of(shape_.kind),
-                                           part.member, shape_.members, what, size, expected.value()));
+      throw std::runtime_error(fmt::format("{} mismatch: member {} of {} brings an {} of {} B where {} B were agreed",
+                                           hw::name_of(shape_.kind), part.member, shape_.members, what, size, expected.value()));
     };
     require(part.input.size(), expected_input(shape_, part.member), "input");
     require(part.output.size(), expected_output(shape_, part.member), "output");

@@ -10,8 +10,8 @@ namespace fabricast::runtime {
 
 class Meeting;
 
-/// Each member copies or sums its own part once all have arrived; a part ends when every member's has, so that nobody's input is reused while
-/// another still reads it. What a member computes does not depend on who came first.
+/// Each member copies or sums its own part once all have arrived; a part ends when every member's has, so that nobody's input is reused
+/// while another still reads it. What a member computes does not depend on who came first.
 class ThreadTransport final : public Transport {
  public:
   /// shapes by InstanceId.

@@ -23,7 +23,9 @@ ir::ParameterShard shard_of(std::int32_t layer, Blocks blocks, Split split, ir::
 /// Columns of the matrix on one of `members` ranks.
 std::int64_t columns_of(const ir::ParameterShard& shard, std::int64_t members) {
   std::int64_t columns = 0;
-  for (std::size_t b = 0; b < shard.column_blocks.size(); ++b) columns += shard.column_blocks[b] * (shard.sharers.empty() ? 1 : shard.sharers[b]);
+  for (std::size_t b = 0; b < shard.column_blocks.size(); ++b) {
+    columns += shard.column_blocks[b] * (shard.sharers.empty() ? 1 : shard.sharers[b]);
+  }
   return shard.split == Split::columns ? columns / members : columns;
 }
 

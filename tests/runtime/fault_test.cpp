@@ -173,7 +173,8 @@ TEST_CASE("a precision that the host does not compute in is refused with the rem
   Job job;
   job.model.precision = hw::Precision::fp8;
   runtime::HostExecutor executor;
-  CHECK(error_of(executor, schedule_of(job)) == "the host backend computes in fp32 and bf16, not in fp8; set model.precision to one of them");
+  CHECK(error_of(executor, schedule_of(job)) ==
+        "the host backend computes in fp32 and bf16, not in fp8; set model.precision to one of them");
 }
 
 TEST_CASE("more memory than the machine has is refused before it is asked for") {

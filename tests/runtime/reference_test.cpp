@@ -52,7 +52,8 @@ TEST_CASE("without layers, logits are the normed embedding times the head") {
   ModelShape model = small();
   model.layers = 0;
   const auto logits = reference_logits(model, 3, input_of({4, 9}, 2));
-  const RandomWeights table(3, {"embedding_weight", 0, 0, 11, 8}, WeightLaw::table), head(3, {"head_weight", 0, 0, 8, 11}, WeightLaw::matrix);
+  const RandomWeights table(3, {"embedding_weight", 0, 0, 11, 8}, WeightLaw::table),
+      head(3, {"head_weight", 0, 0, 8, 11}, WeightLaw::matrix);
   const RandomWeights norm(3, {"final_norm_weight", 0, 0, 1, 8}, WeightLaw::norm);
   double mean_square = 0, expected = 0;
   for (std::int64_t i = 0; i < 8; ++i) mean_square += static_cast<double>(table.at(9, i)) * table.at(9, i) / 8;

@@ -126,13 +126,16 @@ TEST_CASE("by expert: gathered rows sorted stably, as many for each expert as th
         }
       }
       auto expected = gathered;
-      std::stable_sort(expected.begin(), expected.end(), [](const Identity& a, const Identity& b) { return std::get<2>(a) < std::get<2>(b); });
+      std::stable_sort(expected.begin(), expected.end(),
+                       [](const Identity& a, const Identity& b) { return std::get<2>(a) < std::get<2>(b); });
       std::vector<Identity> sorted;
-      for (const std::int32_t row : runtime::rows_by_expert(schedule, rank, step)) sorted.push_back(gathered.at(static_cast<std::size_t>(row)));
+      for (const std::int32_t row : runtime::rows_by_expert(schedule, rank, step))
+        sorted.push_back(gathered.at(static_cast<std::size_t>(row)));
       CHECK(sorted == expected);
 
       std::vector<Identity> back;
-      for (const std::int32_t row : runtime::rows_by_arrival(schedule, rank, step)) back.push_back(sorted.at(static_cast<std::size_t>(row)));
+      for (const std::int32_t row : runtime::rows_by_arrival(schedule, rank, step))
+        back.push_back(sorted.at(static_cast<std::size_t>(row)));
       CHECK(back == gathered);
 
       std::map<std::int32_t, std::int64_t> counts;

@@ -51,7 +51,8 @@ void complete(Transport& transport, const Exchange& part, Doorbell& bell) {
 std::vector<Values> exchange(const ExchangeShape& shape, const std::vector<Values>& inputs, int steps, Bytes* moved = nullptr) {
   ThreadTransport transport({shape});
   std::vector<Values> outputs;
-  for (std::size_t m = 0; m < shape.members; ++m) outputs.emplace_back(static_cast<std::size_t>(expected_output(shape, m).value()) / sizeof(float), -1.0F);
+  for (std::size_t m = 0; m < shape.members; ++m)
+    outputs.emplace_back(static_cast<std::size_t>(expected_output(shape, m).value()) / sizeof(float), -1.0F);
   std::vector<Doorbell> bells(shape.members);
   for (int step = 0; step < steps; ++step) {
     std::vector<std::jthread> threads;
@@ -113,7 +114,9 @@ TEST_CASE("all-reduce: everybody ends with the sum, also where it does not divid
     {
       std::vector<std::jthread> threads;
       for (std::size_t m = 0; m < 3; ++m) {
-        threads.emplace_back([&, m] { complete(transport, {ir::InstanceId{0}, m, in_bytes(buffers[m]), out_bytes(buffers[m])}, bells[m]); });
+        threads.emplace_back([&, m] {
+          complete(transport, {ir::InstanceId{0}, m, in_bytes(buffers[m]), out_bytes(buffers[m])}, bells[m]);
+        });
       }
     }
     for (const Values& buffer : buffers) CHECK(buffer == expected);
@@ -184,8 +187,10 @@ TEST_CASE("a part that brings other sizes than agreed is refused, naming them") 
   Doorbell bell;
   Values two(2), three(3), four(4);
   const auto arrive = [&](const Values& in, Values& out) { transport.arrive({ir::InstanceId{0}, 1, in_bytes(in), out_bytes(out)}, bell); };
-  CHECK_THROWS_WITH_AS(arrive(three, four), "all_gather mismatch: member 1 of 2 brings an input of 12 B where 8 B were agreed", std::runtime_error);
-  CHECK_THROWS_WITH_AS(arrive(two, three), "all_gather mismatch: member 1 of 2 brings an output of 12 B where 16 B were agreed", std::runtime_error);
+  CHECK_THROWS_WITH_AS(arrive(three, four), "all_gather mismatch: member 1 of 2 brings an input of 12 B where 8 B were agreed",
+                       std::runtime_error);
+  CHECK_THROWS_WITH_AS(arrive(two, three), "all_gather mismatch: member 1 of 2 brings an output of 12 B where 16 B were agreed",
+                       std::runtime_error);
 }
 
 TEST_CASE("nobody starts before the last has come") {

@@ -60,7 +60,8 @@ inline runtime::ModelShape shape_of(const strategy::ModelSpec& model) {
 }
 
 inline runtime::Problem problem_of(const Job& job) {
-  return {shape_of(job.model), job.workload.sequences, job.workload.sequence_length, job.workload.micro_batches, job.workload.head_on_all_tokens};
+  return {shape_of(job.model), job.workload.sequences, job.workload.sequence_length, job.workload.micro_batches,
+          job.workload.head_on_all_tokens};
 }
 
 }  // namespace fabricast::tests
