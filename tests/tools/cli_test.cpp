@@ -49,7 +49,8 @@ struct Ran { int code; std::string out, err; };
 Ran fabricast(const std::string& arguments) {
   const Directory directory;
   const std::string out = directory / "out", err = directory / "err";
-  const std::string command = "cd '" FABRICAST_SOURCE_DIR "' && { '" FABRICAST_BINARY "' " + arguments + "; } >'" + out + "' 2>'" + err + "'";
+  const std::string command =
+      "cd '" FABRICAST_SOURCE_DIR "' && { { '" FABRICAST_BINARY "' " + arguments + "; }; } >'" + out + "' 2>'" + err + "'";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(out), read(err)};
 }
@@ -166,7 +167,7 @@ TEST_CASE("two runs differ in nothing but the wall clock") {
 }
 
 TEST_CASE("memory that does not suffice is reported, and is a no only where it was asked") {
-  const std::string tight = "simulate " + small + " --quiet --set cluster.gpu.memory='1 GiB'";
+  const std::string tight = "simulate " + small + " --quiet --set cluster.gpu.memory='8 GiB'";
   CHECK(fabricast(tight).code == 0);
   CHECK(fabricast(tight + " --require-fit").code == 1);
   CHECK(fabricast("simulate " + small + " --quiet --require-fit").code == 0);

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "tests/hardware_models/test_cluster.hpp"
+#include "tests/sim/replays.hpp"
 #include "tests/validation/observed_step.hpp"
 
 using namespace fabricast;
@@ -20,8 +21,8 @@ Forecast made_up(ir::Schedule schedule, ir::Trace trace) {
   ir::Instances instances = ir::match_instances(schedule);
   sim::SimulationResult result;
   result.trace = std::move(trace);
-  return {hw::Topology(tests::h100_16x8()), {hw::GpuCostModel(tests::test_gpu()), hw::CollectiveModel(hw::CollectiveSpec{})},
-          std::move(schedule), std::move(instances), std::move(result), Seconds(0)};
+  sim::CostModel cost{hw::GpuCostModel(tests::test_gpu()), hw::CollectiveModel(tests::ideal_collectives())};
+  return {hw::Topology(tests::h100_16x8()), std::move(cost), std::move(schedule), std::move(instances), std::move(result), Seconds(0)};
 }
 
 nlohmann::json events_of(const Forecast& forecast) {

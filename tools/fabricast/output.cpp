@@ -15,12 +15,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The file itself where `path` is a symbolic link to one: the link stays.
-fs::path target_of(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::is_symlink(path, ignored)) return path;
-  const fs::path target = fs::weakly_canonical(path, ignored);
-  return ignored ? path : target;
+constexpr int longest_link_chain = 40;   // as the kernel allows
+
+/// The file itself where `path` is a symbolic link to one, existing or not: the link stays.
+fs::path target_of(fs::path path) {
+  std::error_code error;
+  for (int i = 0; i < longest_link_chain && fs::is_symlink(path, error); ++i) {
+    const fs::path next = fs::read_symlink(path, error);
+    if (error) break;
+    path = path.parent_path() / next;
+  }
+  return path;
 }
 
 bool is_device(const fs::path& path) {
