@@ -1,5 +1,4 @@
-// Fluid flows over shared links: who gets which rate, and when each flow ends. Knows links by number and capacity only; no collective, no
-// schedule, no topology.
+// Fluid flows over shared links: when each of them ends. Knows links by number and capacity only; no collective, no schedule, no topology.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +7,11 @@
 
 #include "hardware_models/units.hpp"
 #include "sim/engine.hpp"
+#include "sim/fair_rates.hpp"
 #include "sim/link_rate.hpp"
-#include "sim/link_sets.hpp"
-#include "sim/max_min.hpp"
 
 namespace fabricast::sim {
 
-using PathId = Id<struct PathMeaning>;
 using FlowTag = std::uint64_t;  // what the owner calls a flow; the network only hands it back
 
 /// Share of its life that a flow may lose to batching (see FlowNetwork): far below the percent to which measured collectives repeat.
@@ -26,14 +23,14 @@ struct FlowNetworkOptions {
   bool record_rates = false;
 };
 
-/// Rates are max-min fair at all times. They change when flows start or end, and then only in the connected component of flows and links
-/// that is touched; changes at one time are settled together, after the other events of that time. A flow ends at an event of its own
-/// component, at now + ceil(remaining / rate): never early, never by comparing a remainder with a small number.
+/// Rates are max-min fair (see FairRates); they change when flows start or end. Changes at one time are settled together, after the other
+/// events of that time. A flow ends at an event, at now + ceil(remaining / rate): never early, never by comparing a remainder with a small
+/// number.
 ///
-/// Batching. Flows of nearly equal size end one by one, each end a new solution for all the others. So a component keeps its rates from the
-/// first end, at t, until T >= t, and all flows that end by then end at T together. T is the last end for which no flow of the component
-/// has spent more than `completion_tolerance` of its life (from its start to t) in such waits. Capacity that is free in between stays
-/// unused: no flow ends early and no link carries more than it can.
+/// Batching. Flows of nearly equal size end one by one, each end a new solution for the others. So the flows of a component (those joined by
+/// full links when they were solved) keep their rates from the first end, at t, until T >= t, and all that end by then end at T together. T is
+/// the last end before any flow of the component has spent more than `completion_tolerance` of its life (from its start to t) in such waits.
+/// Capacity that falls free in between stays unused: no flow ends early and no link carries more than it can.
 class FlowNetwork {
  public:
   static constexpr std::uint32_t event_kinds = 2;
@@ -44,7 +41,7 @@ class FlowNetwork {
   FlowNetwork& operator=(const FlowNetwork&) = delete;
 
   /// The links that a flow crosses, each at most once. A path without links moves bytes in no time.
-  PathId add_path(std::span<const LinkId> links);
+  PathId add_path(std::span<const LinkId> links) { return rates_.add_path(links); }
 
   /// A flow of so many bytes on the wire starts now.
   void start(PathId path, Bytes wire, FlowTag tag);
@@ -53,79 +50,60 @@ class FlowNetwork {
   /// Returns the flows that end now, valid until the next call.
   std::span<const FlowTag> handle(const Event& event);
 
-  [[nodiscard]] std::size_t active_flows() const { return flows_.size() - free_flows_.size(); }
+  [[nodiscard]] std::size_t active_flows() const { return rates_.flows(); }
   /// In time order, if asked for.
   [[nodiscard]] const std::vector<LinkRate>& recorded_rates() const { return recorded_; }
 
  private:
-  using FlowIndex = std::int32_t;
-  struct Flow {
-    double remaining;       // wire bytes at the time of the component's solution
-    BytesPerSecond rate;
-    SimTime start, finish;
-    SimTime held;           // spent in waits of batches
-    FlowTag tag;
-    PathId path;
-  };
-  /// Flows connected by links, and their solution. Without flows: not in use.
-  struct Component {
-    std::vector<FlowIndex> flows;
-    SimTime solved, first_finish;
-    std::uint32_t generation = 0;  // completions announced for an earlier one are stale
-  };
-  struct LinkUse {
-    std::int32_t component = none;
-    std::int32_t local = none;     // number within the problem being solved
-    BytesPerSecond rate{};         // kept only where rates are recorded
-  };
-  static constexpr std::int32_t none = -1;
+  using Stamp = std::uint32_t;
 
-  [[nodiscard]] std::span<const LinkId> links_of(PathId path) const;
+  struct Flow {
+    double remaining = 0.0;  // wire bytes at `solved`
+    BytesPerSecond rate;     // from then on
+    SimTime start, solved, finish;
+    SimTime held;            // spent in waits of batches
+    FlowTag tag = 0;
+  };
+  /// Flows that were solved together. Those that were solved again since, or have ended, belong to it no longer: their stamp differs.
+  struct Component {
+    struct Member {
+      FlowId flow;
+      SimTime finish;
+    };
+    std::vector<Member> members;
+    SimTime youngest;        // last start of a member
+    SimTime most_held;
+    Stamp stamp = 0;         // 0: not in use
+  };
+
   void request_settlement();
   void settle();
-  void dissolve(std::int32_t component);
-  void end(FlowIndex flow);
-  void progress(Flow& flow, const Component& component) const;
-  void dissolve_components_met_by_new_flows();
-  void partition_restless_flows();
-  std::int32_t open_component();
-  void join_links_of(const Flow& flow);
-  void share_out(std::int32_t component);
-  void pose_problem(std::int32_t component);
-  void announce_completion(std::int32_t component);
+  [[nodiscard]] bool belongs(FlowId flow, const Component& component) const { return component_of_[flow.index()] == component.stamp; }
+  [[nodiscard]] bool rate_anew(std::span<const FairRates::Solved> solved);
+  [[nodiscard]] std::size_t open_component();
+  void join(std::size_t component, FlowId id);
+  void progress(Flow& flow);
+  void complete(std::size_t component);
+  void end(FlowId flow);
+  void announce_completion(std::size_t component);
   [[nodiscard]] SimTime batch_end(const Component& component) const;
-  void record_rates_of(const Component& component);
-  void record_vacated_links();
-  void record(LinkId link, BytesPerSecond rate);
+  void record_changed_links();
 
   Engine& engine_;
   std::uint32_t first_kind_;
-  std::vector<BytesPerSecond> capacity_;
   FlowNetworkOptions options_;
-
-  std::vector<std::size_t> path_first_{0};
-  std::vector<LinkId> path_links_;
-  std::vector<Flow> flows_;
-  std::vector<FlowIndex> free_flows_;
+  FairRates rates_;
+  std::vector<Flow> flows_;                    // by FlowId
+  std::vector<Stamp> component_of_;            // by FlowId: that it was solved with last; 0 before and after
   std::vector<Component> components_;
-  std::vector<std::int32_t> free_components_;
-  std::vector<LinkUse> uses_;                // by LinkId
-
-  std::vector<FlowIndex> new_flows_;         // started, not yet settled
-  std::vector<FlowIndex> restless_;          // waiting for new rates
-  std::vector<std::int32_t> opened_;         // components of this settlement
+  std::vector<std::size_t> free_components_;
+  std::vector<std::size_t> opened_;            // by the number that the solution gives a component
+  std::vector<std::size_t> unannounced_;       // components whose next completion has no event yet
   std::vector<FlowTag> ended_;
+  SimTime longest_wait_;                       // of flows that ended since the last settlement
+  Stamp stamps_ = 0;
   bool settlement_requested_ = false;
-
-  // Scratch of one settlement.
-  LinkSets sets_;
-  MaxMinSolver solver_;
-  std::vector<std::int32_t> problem_first_, problem_links_;
-  std::vector<BytesPerSecond> problem_capacity_, rates_;
-  std::vector<LinkId> problem_link_ids_;
-  std::vector<BytesPerSecond> loads_;
-
-  std::vector<LinkId> vacated_;
+  std::vector<BytesPerSecond> recorded_loads_; // by LinkId, as last recorded
   std::vector<LinkRate> recorded_;
 };
 

@@ -10,17 +10,17 @@ namespace {
 // were frozen is off by up to k·1e-16 of its capacity, hence a share of 1/k by k²·1e-16: 1e-10 for a thousand flows.
 constexpr double rounding = 1e-10;
 
-constexpr BytesPerSecond not_frozen{-1.0};
 constexpr BytesPerSecond unbounded{std::numeric_limits<double>::infinity()};
 
 constexpr auto higher = [](const auto& a, const auto& b) { return a.share != b.share ? a.share > b.share : a.link > b.link; };
 
 }  // namespace
 
-void MaxMinSolver::solve(const MaxMinProblem& problem, std::span<BytesPerSecond> rates) {
-  for (std::size_t flow = 0; flow < rates.size(); ++flow) {
-    rates[flow] = problem.first[flow] == problem.first[flow + 1] ? unbounded : not_frozen;
-  }
+void MaxMinSolver::solve(const MaxMinProblem& problem, std::span<BytesPerSecond> rates, std::span<std::int32_t> bottlenecks) {
+  rates_ = rates;
+  bottlenecks_ = bottlenecks;
+  std::fill(rates.begin(), rates.end(), unbounded);
+  std::fill(bottlenecks.begin(), bottlenecks.end(), no_link);
   list_flows_by_link(problem);
   queue_links();
   double level = 0.0;
@@ -34,7 +34,7 @@ void MaxMinSolver::solve(const MaxMinProblem& problem, std::span<BytesPerSecond>
       continue;
     }
     if (share > level * (1.0 + rounding)) level = share;
-    freeze_flows_of(lowest.link, level, problem, rates);
+    freeze_flows_of(lowest.link, level, problem);
   }
 }
 
@@ -77,11 +77,12 @@ MaxMinSolver::Bottleneck MaxMinSolver::pop() {
   return lowest;
 }
 
-void MaxMinSolver::freeze_flows_of(std::int32_t link, double rate, const MaxMinProblem& problem, std::span<BytesPerSecond> rates) {
+void MaxMinSolver::freeze_flows_of(std::int32_t link, double rate, const MaxMinProblem& problem) {
   for (std::int32_t i = links_[link].first_flow; i < links_[link + 1].first_flow; ++i) {
     const std::int32_t flow = flows_[i];
-    if (rates[flow] != not_frozen) continue;
-    rates[flow] = BytesPerSecond(rate);
+    if (bottlenecks_[flow] != no_link) continue;
+    bottlenecks_[flow] = link;
+    rates_[flow] = BytesPerSecond(rate);
     for (std::int32_t crossing = problem.first[flow]; crossing < problem.first[flow + 1]; ++crossing) {
       LinkState& crossed = links_[problem.links[crossing]];
       crossed.left -= rate;

@@ -9,7 +9,7 @@
 
 namespace fabricast::sim {
 
-/// Flow f crosses links[first[f]] … links[first[f + 1] - 1], each an index into capacity and named once. All capacities are positive.
+/// Flow f crosses links[first[f]] … links[first[f + 1] - 1], each an index into capacity and named once. Capacities may be 0.
 struct MaxMinProblem {
   std::span<const std::int32_t> first;   // one more than there are flows
   std::span<const std::int32_t> links;
@@ -24,8 +24,15 @@ struct MaxMinProblem {
 /// to call; calls do not influence each other.
 class MaxMinSolver {
  public:
-  /// rates[f] for every flow.
-  void solve(const MaxMinProblem& problem, std::span<BytesPerSecond> rates);
+  /// rates[f] for every flow, and bottlenecks[f], a full link on which none is faster; no_link for flows that cross none.
+  void solve(const MaxMinProblem& problem, std::span<BytesPerSecond> rates, std::span<std::int32_t> bottlenecks);
+  static constexpr std::int32_t no_link = -1;
+
+  /// Of the last solution.
+  [[nodiscard]] std::span<const std::int32_t> flows_on(std::int32_t link) const {
+    return {flows_.data() + links_[link].first_flow, flows_.data() + links_[link + 1].first_flow};
+  }
+  [[nodiscard]] BytesPerSecond left_on(std::int32_t link) const { return BytesPerSecond(links_[link].left); }
 
  private:
   struct LinkState {
@@ -43,12 +50,14 @@ class MaxMinSolver {
   void queue_links();
   void push(Bottleneck bottleneck);
   Bottleneck pop();
-  void freeze_flows_of(std::int32_t link, double rate, const MaxMinProblem& problem, std::span<BytesPerSecond> rates);
+  void freeze_flows_of(std::int32_t link, double rate, const MaxMinProblem& problem);
 
   std::vector<LinkState> links_;      // one more than there are links, so that each list has an end
   std::vector<std::int32_t> flows_;   // by link
   std::vector<std::int32_t> cursor_;  // by link, while flows_ is filled
   std::vector<Bottleneck> queue_;     // heap, least share first
+  std::span<BytesPerSecond> rates_;   // of the caller
+  std::span<std::int32_t> bottlenecks_;
 };
 
 }  // namespace fabricast::sim

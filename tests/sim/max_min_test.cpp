@@ -24,8 +24,9 @@ std::vector<double> solve(MaxMinSolver& solver, const LinksOf& links_of, const s
     first.push_back(static_cast<std::int32_t>(links.size()));
   }
   std::vector<BytesPerSecond> capacities, rates(links_of.size());
+  std::vector<std::int32_t> bottlenecks(links_of.size());
   for (const double c : capacity) capacities.emplace_back(c);
-  solver.solve({first, links, capacities}, rates);
+  solver.solve({first, links, capacities}, rates, bottlenecks);
   std::vector<double> result;
   for (const BytesPerSecond rate : rates) result.push_back(rate.value());
   return result;
