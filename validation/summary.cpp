@@ -166,7 +166,8 @@ std::string memory_table(const MemorySummary& memory) {
 std::string summary(const Report& report, TextStyle style) {
   std::string out = style.strong(heading(report)) + "\n\n" + headline(report);
   out += time_table(report, style) + collective_table(report, style) + link_table(report, style);
-  out += style.strong("Memory") + fmt::format(" (rank {}, the fullest)\n", report.memory.fullest.value) + memory_table(report.memory) + '\n';
+  out += style.strong("Memory") + fmt::format(" (rank {}, the fullest)\n", report.memory.fullest.value);
+  out += memory_table(report.memory) + '\n';
   out += floor_table(report, style) + style.strong("What bounds the step") + '\n';
   for (const std::string& sentence : what_bounds(report)) out += wrap(sentence, 2);
   return out;

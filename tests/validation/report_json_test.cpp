@@ -44,7 +44,8 @@ void check_contract(const nlohmann::json& json) {
   CHECK(json.at("schema") == "fabricast.report/1");
   for (const char* key : {"experiment", "source", "fidelity", "phase"}) CHECK(json.at(key).is_string());
   for (const char* key : {"ranks", "nodes", "tokens_per_step"}) CHECK(json.at(key).is_number_integer());
-  for (const char* key : {"step_seconds", "tokens_per_second", "tokens_per_second_per_gpu", "seconds_per_token", "model_flop_per_step", "mfu"}) {
+  for (const char* key : {"step_seconds", "tokens_per_second", "tokens_per_second_per_gpu", "seconds_per_token", "model_flop_per_step",
+                          "mfu"}) {
     CHECK(json.at(key).is_number());
   }
   for (const char* key : {"compute_busy_seconds", "communication_busy_seconds", "communication_exposed_seconds", "idle_seconds",

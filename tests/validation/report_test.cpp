@@ -121,7 +121,8 @@ TEST_CASE("bytes that a description sends out of nodes are those that the simula
     for (const AxisDescription& axis : description.axes) described += axis.bytes_leaving_node * static_cast<double>(description.ranks);
     double carried = 0;
     for (std::size_t i = 0; i < forecast.result.link_bytes.size(); ++i) {
-      if (forecast.topology.links()[i].kind == hw::LinkKind::infiniband) carried += static_cast<double>(forecast.result.link_bytes[i].value());
+      const bool on_nic = forecast.topology.links()[i].kind == hw::LinkKind::infiniband;
+      if (on_nic) carried += static_cast<double>(forecast.result.link_bytes[i].value());
     }
     CHECK(carried / 2 == doctest::Approx(described));  // once out of a NIC, once into one
     CHECK(description.placement.size() == forecast.schedule.ranks.size());

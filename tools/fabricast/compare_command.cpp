@@ -65,7 +65,7 @@ CompareCommand::CompareCommand(CLI::App& app)
     : command_(*app.add_subcommand("compare", "Forecast experiments side by side; the first is the baseline")) {
   command_.add_option("experiments", experiments_, "Experiment files, the baseline first")->required()->type_name("FILE");
   command_
-      .add_option("--best", best_, "Try these values of a key on the baseline and take the best (most tokens/s of those that fit); repeatable")
+      .add_option("--best", best_, "Try these values of a key on the baseline and take the best: most tokens/s of those that fit; repeatable")
       ->type_name("PATH.TO.KEY=V1,V2,...")
       ->allow_extra_args(false);
   simulation_.declare(command_, "Write a Chrome trace per experiment, its name put before the extension (or into the directory FILE)");
