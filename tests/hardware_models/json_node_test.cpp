@@ -133,6 +133,7 @@ TEST_CASE("what is no JSON is an error that names the line") {
   CHECK(contains(error_of("{\"a\": 1}\n\n{}"), "x.json:3: not JSON: "));
   CHECK(contains(error_of("{\"a\": 1,\n}"), "x.json:2: "));
   CHECK(contains(error_of("[1,\n2,\n\n\n"), "x.json:2: "));
+  CHECK(contains(error_of("[1,\n2,\n \n\t"), "x.json:2: "));
   for (const char* text : {"", " ", "{", "[1", "{\"a\"", "nul", "NaN", "[Infinity]", "'a'", "{a: 1}", "\"a", "[1 2]", "[01]", "[1.]", "// only", "/* open"}) {
     CAPTURE(text);
     CHECK(contains(error_of(text), "not JSON"));

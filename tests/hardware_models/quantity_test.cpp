@@ -39,11 +39,12 @@ TEST_CASE("sizes are exact in binary and decimal units") {
   CHECK(parse_bytes("000.25 KiB") == Bytes(256));
 }
 
-// 0.1 · 2^30 = 107374182.4 and 0.3 · 2^10 = 307.2; 0.0005 · 2^10 = 0.512
+// 0.1 · 2^30 = 107374182.4, 0.3 · 2^10 = 307.2, 0.7 · 2^10 = 716.8, 1.50048828125 · 2^10 = 1536.5; 0.0005 · 2^10 = 0.512
 TEST_CASE("a fraction of a binary unit is rounded to the nearest byte") {
   CHECK(parse_bytes("0.1 GiB") == Bytes(107'374'182));
   CHECK(parse_bytes("0.3 KiB") == Bytes(307));
-  CHECK(parse_bytes("1.6 KiB") == Bytes(1638));
+  CHECK(parse_bytes("0.7 KiB") == Bytes(717));
+  CHECK(parse_bytes("1.50048828125 KiB") == Bytes(1537));
   CHECK(contains(error_of(parse_bytes, "0.0005 KiB"), "no whole number of bytes"));
   CHECK(contains(error_of(parse_bytes, "1.5 B"), "no whole number of bytes"));
   CHECK(contains(error_of(parse_bytes, "1.2345 kB"), "no whole number of bytes"));
