@@ -114,7 +114,8 @@ TEST_CASE("an error in a named file has that file's name, line and pointer") {
                              ":2: /vocab_size: \"128\": must be an integer from 1 to 268435456, but is a string; write 128 without quotes");
   split.write("parts/model.json", small_model);
   split.write("parts/gpus/gpu.json", replaced(small_gpu, "\"memory\": \"80 GiB\"", "\"memory\": \"80 gib\""));
-  CHECK(contains(split.error(), split.path("parts/gpus/gpu.json") + ":3: /memory: \"80 gib\": unknown unit \"gib\"; did you mean \"GiB\"?"));
+  CHECK(contains(split.error(),
+                 split.path("parts/gpus/gpu.json") + ":3: /memory: \"80 gib\": unknown unit \"gib\"; did you mean \"GiB\"?"));
   split.write("parts/gpus/gpu.json", "{\n\"name\" \"g\"}");
   CHECK(contains(split.error(), split.path("parts/gpus/gpu.json") + ":2: not JSON"));
 }
@@ -203,12 +204,14 @@ TEST_CASE("a bad --set is an error that begins with it") {
   CHECK(contains(split.error({"name=true"}), "must be a string"));
 }
 
-// 16 sequences · 2^40 … and so on: totals beyond 2^53 tokens or 2^62 bytes leave exact integers
+// 2^32 sequences of 2^32 tokens are 1.8e19 > 2^53; 2^32 · 128 tokens · top-2 · 2^28 logits · 4 B > 2^62
 TEST_CASE("values that contradict each other across files are errors at the one to change") {
   const SplitExperiment split("cross_checks");
-  CHECK(contains(split.error({"workload.sequence_length=257"}), "/workload/sequence_length: 257: exceeds the model's max_sequence_length 256"));
+  CHECK(contains(split.error({"workload.sequence_length=257"}),
+                 "/workload/sequence_length: 257: exceeds the model's max_sequence_length 256"));
   CHECK(split.error({"workload.sequence_length=256"}) == "no error");
-  CHECK(contains(split.error({"model.max_sequence_length=4294967296", "workload.sequence_length=4294967296", "workload.sequences=4294967296"}),
+  CHECK(contains(split.error({"model.max_sequence_length=4294967296", "workload.sequence_length=4294967296",
+                              "workload.sequences=4294967296"}),
                  "makes 1.84e+19 tokens a step"));
   CHECK(contains(split.error({"model.vocab_size=268435456", "workload.sequences=4294967296"}), "bytes; at most 2^62 can be counted"));
   CHECK(contains(split.error({"model.layers=16384", "workload.micro_batches=65"}), "/workload: layers 16384"));
@@ -228,7 +231,8 @@ TEST_CASE("an error that knows only the key gets file, line and value") {
   CHECK(place("/strategy/expert") == split.path() + ":6: /strategy/expert: 4: wrong; right would be 4");
   CHECK(place("/strategy/data") == "--set strategy.data=3: /strategy/data: 3: wrong; right would be 4");
   CHECK(place("/model/n_heads") == split.path("parts/model.json") + ":2: /n_heads: 8: wrong; right would be 4");
-  CHECK(place("/cluster/gpu/gemm/tiles/0/rows") == split.path("parts/gpus/gpu.json") + ":5: /gemm/tiles/0/rows: 128: wrong; right would be 4");
+  CHECK(place("/cluster/gpu/gemm/tiles/0/rows") ==
+        split.path("parts/gpus/gpu.json") + ":5: /gemm/tiles/0/rows: 128: wrong; right would be 4");
   CHECK(place("/strategy/tensr") == split.path() + ":6: /strategy/tensr: wrong; right would be 4");
   CHECK(place("/strategy/overlap/chunks") == split.path() + ":6: /strategy/overlap/chunks: wrong; right would be 4");
   CHECK(place("/nowhere") == split.path() + ":1: /nowhere: wrong; right would be 4");

@@ -58,6 +58,21 @@ TEST_CASE("changes that are far apart are kept exactly") {
   CHECK(samples[2].utilization == 0);
 }
 
+// GPU 0 of node 0 to GPU 0 of node 1: out of one node's NIC and into the other's, and nowhere else.
+TEST_CASE("a transfer between nodes counts where it leaves and where it enters") {
+  const hw::Topology topology(tests::h100_16x8());
+  std::vector<sim::LinkRate> rates;
+  const hw::Route route = topology.route(GpuId{0}, GpuId{8});
+  for (const LinkId link : route.links()) rates.push_back({SimTime(0), link, BytesPerSecond(50e9)});
+  const auto all = link_utilization(topology, rates, SimTime(1), SimTime(10));
+  for (const UtilizationSeries& series : all) {
+    const bool out = series.node == NodeId{0} && series.kind == hw::LinkKind::infiniband && series.direction == Direction::out;
+    const bool in = series.node == NodeId{1} && series.kind == hw::LinkKind::infiniband && series.direction == Direction::in;
+    REQUIRE(series.samples.size() == 1);
+    CHECK(series.samples[0].utilization == doctest::Approx(out || in ? 1.0 / 8 : 0.0));
+  }
+}
+
 // Averaging loses no bytes: Σ utilisation · duration · bandwidth = Σ rate · duration.
 TEST_CASE("averaging over the resolution keeps the bytes") {
   const hw::Topology topology(tests::h100_16x8());

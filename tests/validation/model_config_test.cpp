@@ -101,6 +101,8 @@ TEST_CASE("a model whose parameters cannot be counted is an error") {
   std::string text = replaced(small_model, "\"layers\": 4", "\"layers\": 16384");
   text = replaced(text, "\"d_model\": 64", "\"d_model\": 4194304");
   text = replaced(text, "\"d_head\": 8", "\"d_head\": 65536");
-  text = replaced(text, "\"experts_per_layer\": 8, \"top_k\": 2, \"d_ff\": 128", "\"experts_per_layer\": 65536, \"top_k\": 2, \"d_ff\": 4194304");
-  CHECK_THROWS_WITH_AS((void)read(text), "m.json:1: the model would have 5.67e+22 parameters; at most 2^53 can be counted", hw::ConfigError);
+  text = replaced(text, "\"experts_per_layer\": 8, \"top_k\": 2, \"d_ff\": 128",
+                  "\"experts_per_layer\": 65536, \"top_k\": 2, \"d_ff\": 4194304");
+  CHECK_THROWS_WITH_AS((void)read(text),
+                       "m.json:1: the model would have 5.67e+22 parameters; at most 2^53 can be counted", hw::ConfigError);
 }

@@ -16,6 +16,9 @@
 
 namespace fabricast::tests {
 
+/// For doctest::Approx, which takes differences below 1e-5 for none: seconds of made-up traces are that small.
+inline double picoseconds(Seconds time) { return time.value() * picoseconds_per_second; }
+
 /// Round numbers: 1 TFLOP/s, 1 GB/s, 1 GiB.
 inline hw::GpuSpec test_gpu() {
   hw::GpuSpec gpu;

@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include "strategies/ir/split_mix.hpp"
+#include "tests/validation/observed_step.hpp"
 
 using namespace fabricast;
 using namespace fabricast::validation;
@@ -71,10 +74,10 @@ TEST_CASE("a rank's time is divided as a count of single ticks divides it") {
     CHECK((fast.computation + fast.exposed + fast.idle) == (span.end - span.start));
     Seconds shares;
     for (std::size_t c = 0; c < classes; ++c) {
-      CHECK(fast.class_exposed[c].value() == doctest::Approx(slow.class_exposed[c].value()));
+      CHECK(tests::picoseconds(fast.class_exposed[c]) == doctest::Approx(tests::picoseconds(slow.class_exposed[c])));
       shares += fast.class_exposed[c];
     }
-    CHECK(shares.value() == doctest::Approx(to_seconds(fast.exposed).value()));
+    CHECK(tests::picoseconds(shares) == doctest::Approx(static_cast<double>(fast.exposed.value())));
   }
 }
 

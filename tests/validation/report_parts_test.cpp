@@ -6,6 +6,7 @@
 
 using namespace fabricast;
 using namespace fabricast::validation;
+using fabricast::tests::picoseconds;
 
 // compute + exposed + idle = step; 0 <= overlap <= 1; Σ ops busy = compute; Σ exposed by class = exposed; waiting <= idle.
 TEST_CASE("a report's times satisfy their identities on random traces") {
@@ -19,9 +20,9 @@ TEST_CASE("a report's times satisfy their identities on random traces") {
     const TimeAccount time = account_time(schedule, trace, classes);
     const ComputationAccount computation = account_computation(schedule, trace, classes, ScheduleFacts(schedule, gpu));
     const TimeSpan span = step_of(trace);
-    const double step = to_seconds(span.end - span.start).value();
+    const auto step = static_cast<double>((span.end - span.start).value());
     const TimeSummary& total = time.total;
-    CHECK((total.compute_busy + total.communication_exposed + total.idle).value() == doctest::Approx(step).epsilon(1e-12));
+    CHECK(picoseconds(total.compute_busy + total.communication_exposed + total.idle) == doctest::Approx(step).epsilon(1e-12));
     CHECK(total.communication_exposed <= total.communication_busy);
     CHECK(total.waiting <= total.idle);
     CHECK(total.overlap_fraction >= 0);
@@ -29,8 +30,8 @@ TEST_CASE("a report's times satisfy their identities on random traces") {
     Seconds ops, exposed;
     for (const OpSummary& op : computation.ops) ops += op.busy;
     for (const Seconds share : time.exposed) exposed += share;
-    CHECK(ops.value() == doctest::Approx(total.compute_busy.value()).epsilon(1e-12));
-    CHECK(exposed.value() == doctest::Approx(total.communication_exposed.value()).epsilon(1e-12));
+    CHECK(picoseconds(ops) == doctest::Approx(picoseconds(total.compute_busy)).epsilon(1e-12));
+    CHECK(picoseconds(exposed) == doctest::Approx(picoseconds(total.communication_exposed)).epsilon(1e-12));
   }
 }
 
@@ -50,12 +51,12 @@ TEST_CASE("computation is averaged over ranks by label, and the floor is the bus
   CHECK(account.ops[0].label == "mlp");
   CHECK(account.ops[0].kind == "gemm");
   CHECK(account.ops[0].count == 2);
-  CHECK(account.ops[0].busy.value() == doctest::Approx(10e-12));
+  CHECK(picoseconds(account.ops[0].busy) == doctest::Approx(10));
   CHECK(account.ops[0].flop == Flop(24'000));
   CHECK(account.ops[0].bytes == 2 * 2 * (10 * 30 + 30 * 20 + 10 * 20));
   CHECK(account.model_flop == Flop(48'000));
-  CHECK(account.at_peak.value() == doctest::Approx(24'000 / 1e12));
-  CHECK(account.roofline.value() == doctest::Approx(2 * 2200 / 1e9));  // 2,200 B each at 1 GB/s is longer than 12 ns
+  CHECK(picoseconds(account.at_peak) == doctest::Approx(24'000));
+  CHECK(picoseconds(account.roofline) == doctest::Approx(2 * 2200 * 1e3));  // 2,200 B each at 1 GB/s is longer than 12 ns
 }
 
 // all-gather of S = 2 · 5 · 64 B = 640 B, from the first start 10 ps to the last end 40 ps; nccl-tests: busbw = S/t · (n-1)/n.
@@ -76,11 +77,11 @@ TEST_CASE("a collective lasts from its first member's start to its last member's
   CHECK(summaries[0].count == 1);
   CHECK(summaries[0].members == 2);
   CHECK(summaries[0].bytes == 640);
-  CHECK(summaries[0].time.value() == doctest::Approx(30e-12));
+  CHECK(picoseconds(summaries[0].time) == doctest::Approx(30));
   CHECK(summaries[0].ratio_to_floor == doctest::Approx(1.5));
   CHECK(summaries[0].algorithm_bandwidth.value() == doctest::Approx(640 / 30e-12));
   CHECK(summaries[0].bus_bandwidth.value() == doctest::Approx(320 / 30e-12));
-  CHECK(summaries[0].busy.value() == doctest::Approx(25e-12));
+  CHECK(picoseconds(summaries[0].busy) == doctest::Approx(25));
 }
 
 // utilisation = bytes / (bandwidth · step): 50 B over 100 B/s in 1 s is a half; the floor is the longest time at full rate.

@@ -33,7 +33,7 @@ TEST_CASE("a forecast that is wrong by a factor is wrong by it in every class an
     CHECK(comparison.classes.size() == 4);
     for (const ClassComparison& one : comparison.classes) {
       CHECK(one.error == doctest::Approx(static_cast<double>(factor - 1)));
-      CHECK(one.predicted.value() == doctest::Approx(one.measured.value() * static_cast<double>(factor)));
+      CHECK(tests::picoseconds(one.predicted) == doctest::Approx(tests::picoseconds(one.measured * static_cast<double>(factor))));
     }
   }
 }

@@ -28,7 +28,8 @@ bool contains(const std::string& text, std::string_view part) { return text.find
 }  // namespace
 
 TEST_CASE("a workload is read, and what it leaves out has its default") {
-  const auto full = workload(R"({"phase": "forward", "sequences": 128, "sequence_length": 10000, "micro_batches": 4, "head_on_all_tokens": false})");
+  const auto full = workload(R"({"phase": "forward", "sequences": 128, "sequence_length": 10000,
+                                 "micro_batches": 4, "head_on_all_tokens": false})");
   CHECK(full.phase == strategy::Phase::forward);
   CHECK(full.sequences == 128);
   CHECK(full.sequence_length == 10000);
@@ -43,7 +44,8 @@ TEST_CASE("a workload is read, and what it leaves out has its default") {
 TEST_CASE("a workload of nothing is an error") {
   CHECK(contains(error_of([] { return workload(R"({"sequences": 0, "sequence_length": 1})"); }), "/sequences: 0: is out of range"));
   CHECK(contains(error_of([] { return workload(R"({"sequences": 1})"); }), "the key \"sequence_length\" is missing"));
-  CHECK(contains(error_of([] { return workload(R"({"sequences": 1, "sequence_length": 1, "phase": "train"})"); }), "must be one of \"forward\""));
+  CHECK(contains(error_of([] { return workload(R"({"sequences": 1, "sequence_length": 1, "phase": "train"})"); }),
+                 "must be one of \"forward\""));
 }
 
 TEST_CASE("each distribution takes the keys that it uses and no others") {
