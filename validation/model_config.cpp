@@ -33,7 +33,8 @@ void read_moe(const hw::JsonNode& node, ModelSpec& model) {
   model.moe_first = reader.optional_integer("first", {0, layer_range.most}).value_or(0);
   reader.finish();
   if (moe.top_k > moe.experts_per_layer) {
-    hw::fail(*node.find("top_k"), fmt::format("exceeds experts_per_layer {}; a token goes to top_k distinct experts", moe.experts_per_layer));
+    hw::fail(*node.find("top_k"),
+             fmt::format("exceeds experts_per_layer {}; a token goes to top_k distinct experts", moe.experts_per_layer));
   }
   if (model.moe_first >= model.layers) {
     hw::fail(*node.find("first"), fmt::format("leaves no MoE layer, since layers are 0 to {}; lower it, or remove moe", model.layers - 1));
@@ -45,7 +46,8 @@ bool has_dense_layer(const ModelSpec& model) { return !model.moe || model.moe_fi
 
 void check_heads(const hw::JsonNode& node, const ModelSpec& model) {
   if (model.n_heads % model.n_kv_heads != 0) {
-    hw::fail(*node.find("n_kv_heads"), fmt::format("does not divide n_heads {}; each key-value head serves equally many heads", model.n_heads));
+    hw::fail(*node.find("n_kv_heads"),
+             fmt::format("does not divide n_heads {}; each key-value head serves equally many heads", model.n_heads));
   }
   const std::int64_t attention_width = model.n_heads * model.d_head;
   if (attention_width > most_width_ratio * model.d_model || model.d_model > most_width_ratio * attention_width) {

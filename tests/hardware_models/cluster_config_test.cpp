@@ -10,7 +10,8 @@ using namespace fabricast::hw;
 
 namespace {
 
-const std::string gpu = R"({"name": "g", "streaming_multiprocessors": 132, "peak": {"bf16": "989.4 TFLOP/s"}, "memory_bandwidth": "3.35 TB/s",
+const std::string gpu = R"({"name": "g", "streaming_multiprocessors": 132, "peak": {"bf16": "989.4 TFLOP/s"},
+  "memory_bandwidth": "3.35 TB/s",
   "memory": "80 GiB", "launch": "1 us", "contention": 0.1,
   "gemm": {"setup": "1 us", "sustained": 0.8, "throttle": 0, "burst": "1 ms", "memory": 0.8, "prologue_k": 10, "split_k": 0,
            "tiles": [{"rows": 128, "columns": 128, "efficiency": 1}]},
@@ -19,9 +20,10 @@ const std::string gpu = R"({"name": "g", "streaming_multiprocessors": 132, "peak
            "weighted_sum": 0.8}})";
 const std::string latencies = R"({"all_reduce": "1 us", "all_gather": "1 us", "reduce_scatter": "1 us", "broadcast": "1 us",
   "all_to_all": "1 us", "send": "1 us"})";
-const std::string shares = R"({"all_reduce": 0.9, "all_gather": 0.9, "reduce_scatter": 0.9, "broadcast": 0.9, "all_to_all": 0.9, "send": 0.9})";
-const std::string by_members = R"({"all_reduce": {"8": 0.9}, "all_gather": {"8": 0.9}, "reduce_scatter": {"8": 0.9}, "broadcast": {"8": 0.9},
-  "all_to_all": {"8": 0.9}, "send": {"2": 0.9}})";
+const std::string shares = R"({"all_reduce": 0.9, "all_gather": 0.9, "reduce_scatter": 0.9, "broadcast": 0.9,
+  "all_to_all": 0.9, "send": 0.9})";
+const std::string by_members = R"({"all_reduce": {"8": 0.9}, "all_gather": {"8": 0.9}, "reduce_scatter": {"8": 0.9}, 
+  "broadcast": {"8": 0.9},  "all_to_all": {"8": 0.9}, "send": {"2": 0.9}})";
 const std::string collectives = R"({"base_latency": )" + latencies + R"(, "nvlink_step_latency": "1 us", "network_step_latency": "2 us",
   "nvlink_efficiency": )" + by_members + R"(, "network_efficiency": )" + shares + R"(, "nvlink_ramp": {"small_cost": 2, "size": "1 MiB"}})";
 
@@ -83,7 +85,8 @@ TEST_CASE("what is missing, unknown or out of range in a cluster is named with i
   CHECK(contains(error_of("\"pcie_bandwidth\"", "\"pci_bandwidth\""), ": /node: the key \"pcie_bandwidth\" is missing; was it meant by"));
   CHECK(contains(error_of("fat_tree", "fat-tree"), "did you mean \"fat_tree\"?"));
   CHECK(contains(error_of("\"oversubscription\": 2", "\"oversubscription\": 0.5"), "must be a number from 1 to"));
-  CHECK(contains(error_of("\"spines\": 2", "\"spines\": 2, \"spine\": 3"), "/fabric/spine: unknown key \"spine\"; did you mean \"spines\"?"));
+  CHECK(contains(error_of("\"spines\": 2", "\"spines\": 2, \"spine\": 3"),
+                 "/fabric/spine: unknown key \"spine\"; did you mean \"spines\"?"));
 }
 
 // most GPUs of a cluster: 2^20

@@ -61,7 +61,8 @@ TEST_CASE("every kind of value is read with its type") {
 }
 
 TEST_CASE("every value knows the line that it stands on") {
-  const JsonNode root = parse_json_text("\n{\n  \"a\": 1,\n  \"b\":\n    [\n 2\n,\n 3 ], // 4\n \"c\"\n:\n\"text\" /* \n\n */ , \"d\": true\n}\n", "x.json");
+  const JsonNode root = parse_json_text(
+      "\n{\n  \"a\": 1,\n  \"b\":\n    [\n 2\n,\n 3 ], // 4\n \"c\"\n:\n\"text\" /* \n\n */ , \"d\": true\n}\n", "x.json");
   CHECK(root.line == 2);
   CHECK(root.find("a")->line == 3);
   const JsonNode& array = *root.find("b");
@@ -134,15 +135,17 @@ TEST_CASE("what is no JSON is an error that names the line") {
   CHECK(contains(error_of("{\"a\": 1,\n}"), "x.json:2: "));
   CHECK(contains(error_of("[1,\n2,\n\n\n"), "x.json:2: "));
   CHECK(contains(error_of("[1,\n2,\n \n\t"), "x.json:2: "));
-  for (const char* text : {"", " ", "{", "[1", "{\"a\"", "nul", "NaN", "[Infinity]", "'a'", "{a: 1}", "\"a", "[1 2]", "[01]", "[1.]", "// only", "/* open"}) {
+  for (const char* text : {"", " ", "{", "[1", "{\"a\"", "nul", "NaN", "[Infinity]", "'a'", "{a: 1}",
+                           "\"a", "[1 2]", "[01]", "[1.]", "// only", "/* open"}) {
     CAPTURE(text);
     CHECK(contains(error_of(text), "not JSON"));
   }
 }
 
 TEST_CASE("invalid UTF-8 and control characters are errors of one printable line") {
-  for (const std::string& text : {std::string("[\"\xFF\"]"), std::string("[\"\xC0\x80\"]"), std::string("[\"a\x01\"]"), std::string("[\"a\nb\"]"),
-                                 std::string("[1]\0", 4), std::string("\xED\xA0\x80"), std::string("[\"\\ud800\"]")}) {
+  const std::string texts[] = {"[\"\xFF\"]", "[\"\xC0\x80\"]", "[\"a\x01\"]", "[\"a\nb\"]", std::string("[1]\0", 4), "\xED\xA0\x80",
+                               "[\"\\ud800\"]"};
+  for (const std::string& text : texts) {
     const std::string message = error_of(text);
     CAPTURE(message);
     CHECK(contains(message, "not JSON"));
@@ -181,7 +184,8 @@ TEST_CASE("fail shows scalars and leaves out objects and arrays") {
 TEST_CASE("a file that cannot be read is an error that says why") {
   const fabricast::tests::TemporaryFolder temporary("json_node");
   const std::filesystem::path& folder = temporary.path();
-  CHECK_THROWS_WITH_AS((void)parse_json_file(folder), (folder.string() + ": cannot be read: it is a directory; name a file").c_str(), ConfigError);
+  CHECK_THROWS_WITH_AS((void)parse_json_file(folder),
+                       (folder.string() + ": cannot be read: it is a directory; name a file").c_str(), ConfigError);
   const std::string missing = (folder / "missing.json").string();
   CHECK_THROWS_WITH_AS((void)parse_json_file(missing), (missing + ": cannot be read: No such file or directory").c_str(), ConfigError);
   const std::filesystem::path good = temporary.write("good.json", "{\"a\": 1}");

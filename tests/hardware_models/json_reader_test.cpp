@@ -112,7 +112,8 @@ TEST_CASE("a number's ends belong to its range") {
 }
 
 TEST_CASE("a quantity needs quotes and a unit, and a rate or time that no machine has is an error") {
-  const JsonNode node = object(R"({"a": 80, "b": "80", "c": "80 Gib", "d": "0 GB/s", "e": "2 s", "f": "1 FLOP/s", "g": "1 s", "h": "0 s"})");
+  const JsonNode node = object(R"({"a": 80, "b": "80", "c": "80 Gib", "d": "0 GB/s",
+                                   "e": "2 s", "f": "1 FLOP/s", "g": "1 s", "h": "0 s"})");
   ObjectReader reader(node);
   CHECK(error_of([&] { return reader.bytes("a"); }) ==
         "x.json:1: /a: 80: must be a quantity with its unit in quotes, but is an integer; write it as in \"80 GiB\"");
@@ -130,7 +131,8 @@ TEST_CASE("a word outside the closed set lists the set and the nearest word") {
   ObjectReader reader(node);
   CHECK(error_of([&] { return static_cast<int>(reader.choice("a", colours)); }) ==
         "x.json:1: /a: \"gren\": must be one of \"red\", \"green\"; did you mean \"green\"?");
-  CHECK(contains(error_of([&] { return static_cast<int>(reader.choice("b", colours)); }), "must be one of \"red\", \"green\", but is an integer"));
+  CHECK(contains(error_of([&] { return static_cast<int>(reader.choice("b", colours)); }),
+                 "must be one of \"red\", \"green\", but is an integer"));
 }
 
 TEST_CASE("a reader of anything but an object is an error") {

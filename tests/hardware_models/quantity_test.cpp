@@ -54,7 +54,8 @@ TEST_CASE("a fraction of a binary unit is rounded to the nearest byte") {
 TEST_CASE("a size that does not fit 63 bits is an error, not a wrapped number") {
   CHECK(parse_bytes("9223372036854775807 B") == Bytes(std::numeric_limits<std::int64_t>::max()));
   CHECK(parse_bytes("8388607 TiB") == Bytes(std::int64_t{8388607} << 40));
-  for (const char* text : {"9223372036854775808 B", "8388608 TiB", "18446744073709551616 TiB", "9999999999999999999 GB", "1e19 B", "1e9999 B"}) {
+  for (const char* text : {"9223372036854775808 B", "8388608 TiB", "18446744073709551616 TiB", "9999999999999999999 GB",
+                           "1e19 B", "1e9999 B"}) {
     CAPTURE(text);
     CHECK(error_of(parse_bytes, text) != "no error");
   }
