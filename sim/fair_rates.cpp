@@ -68,9 +68,8 @@ void FairRates::remove(FlowId id) {
   assert(!flow.loose && "a flow is settled before it is removed");
   if (flow.bottleneck != none) --links_[flow.bottleneck].certified;
   for (const LinkId link : links_of(flow)) {
-    Link& crossed = links_[link.index()];
-    crossed.load = --crossed.flows == 0 ? 0.0 : crossed.load - flow.rate;
-    mark_changed(link);
+    --links_[link.index()].flows;
+    unload(link, flow.rate);
   }
   flow.serial = ++serials_;
   flow.rate = 0.0;
@@ -98,7 +97,7 @@ std::span<const FairRates::Solved> FairRates::settle() {
   loosen_where_changed();
   repeat_until_none_is_wronged();
   number_components();
-  fasten();
+  fix();
   settled_links_.swap(changed_links_);
   changed_links_.clear();
   ++settlement_;
@@ -109,11 +108,15 @@ void FairRates::loosen(FlowId id) {
   Flow& flow = flows_[id.index()];
   flow.loose = true;
   --links_[flow.bottleneck].certified;
-  for (const LinkId link : links_of(flow)) {
-    links_[link.index()].load -= flow.rate;
-    mark_changed(link);
-  }
+  for (const LinkId link : links_of(flow)) unload(link, flow.rate);
   loose_.push_back(id);
+}
+
+/// Without flows the load is 0 to the bit: rounding does not add up over a simulation.
+void FairRates::unload(LinkId id, double rate) {
+  Link& link = links_[id.index()];
+  link.load = --link.fixed == 0 ? 0.0 : link.load - rate;
+  mark_changed(id);
 }
 
 template <class Predicate>
@@ -141,7 +144,7 @@ void FairRates::repeat_until_none_is_wronged() {
     const std::size_t before = loose_.size();
     for (std::int32_t local = 0; local < static_cast<std::int32_t>(local_links_.size()); ++local) {
       links_[local_links_[local]].local = none;
-      if (all_loose(local)) continue;
+      if (links_[local_links_[local]].fixed == 0) continue;
       if (repetition < careful_repetitions) loosen_wronged(local);
       else loosen_on(local_links_[local], [](const Flow&) { return true; });
     }
@@ -171,10 +174,6 @@ void FairRates::pose_problem() {
   bottlenecks_.resize(loose_.size());
 }
 
-bool FairRates::all_loose(std::int32_t local) const {
-  return static_cast<std::size_t>(links_[local_links_[local]].flows) == solver_.flows_on(local).size();
-}
-
 bool FairRates::full(std::int32_t local) const {
   return solver_.left_on(local).value() <= links_[local_links_[local]].capacity * rounding;
 }
@@ -200,7 +199,7 @@ void FairRates::loosen_wronged(std::int32_t local) {
 }
 
 /// The solution becomes the flows' rates.
-void FairRates::fasten() {
+void FairRates::fix() {
   for (std::size_t i = 0; i < loose_.size(); ++i) {
     Flow& flow = flows_[loose_[i].index()];
     flow.loose = false;
@@ -210,7 +209,9 @@ void FairRates::fasten() {
   }
   for (std::size_t local = 0; local < local_links_.size(); ++local) {
     const auto left = solver_.left_on(static_cast<std::int32_t>(local));
-    links_[local_links_[local]].load += (problem_capacity_[local] - left).value();
+    Link& link = links_[local_links_[local]];
+    link.load += (problem_capacity_[local] - left).value();
+    link.fixed = link.flows;
   }
   loose_.clear();
 }

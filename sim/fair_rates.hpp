@@ -15,10 +15,10 @@ using PathId = Id<struct PathMeaning>;
 using FlowId = Id<struct FlowMeaning>;  // reused after remove()
 
 /// Rates are max-min fair exactly if every flow has a *bottleneck*: a full link that it crosses and on which no other flow is faster. Each
-/// flow keeps one such link as its certificate. A change loosens the flows whose certificate it may have broken (those with their bottleneck
-/// on a link that a flow left or joins); they are solved again on what the others leave, and then every certificate that the new rates could
-/// have broken is looked at. Where one is, its flow is loosened too and the solution repeated; where none is, all flows have a certificate,
-/// so the whole is max-min fair although most of it was never touched. Links that are not full carry no influence.
+/// flow keeps one such link as its certificate. A change loosens the flows whose certificate it may have broken (those with their
+/// bottleneck on a link that a flow left or joins); they are solved again on what the others leave, and then every certificate that the new
+/// rates could have broken is looked at. Where one is, its flow is loosened too and the solution repeated; where none is, all flows have a
+/// certificate, so the whole is max-min fair although most of it was never touched. Links that are not full carry no influence.
 class FairRates {
  public:
   /// By LinkId; all positive.
@@ -63,8 +63,9 @@ class FairRates {
   struct Link {
     double capacity;
     double load = 0.0;                // of flows that are not loose
-    std::int32_t flows = 0;           // that cross it, loose ones included
-    std::int32_t certified = 0;       // flows, not loose, that have their bottleneck here
+    std::int32_t flows = 0;           // that cross it
+    std::int32_t fixed = 0;           // of those, not loose
+    std::int32_t certified = 0;       // of those, with their bottleneck here
     std::int32_t local = none;        // number within the problem being solved
     std::uint64_t changed = 0;        // last settlement before which it did
     std::vector<Crossing> crossings;
@@ -81,17 +82,17 @@ class FairRates {
   void list_crossing(LinkId link, FlowId flow);
   void mark_changed(LinkId link);
   void loosen(FlowId flow);
+  void unload(LinkId link, double rate);
   template <class Predicate>
   void loosen_on(std::int32_t link, Predicate predicate);
   void loosen_certified(std::int32_t link);
   void loosen_where_changed();
   void pose_problem();
-  [[nodiscard]] bool all_loose(std::int32_t local) const;
   [[nodiscard]] bool full(std::int32_t local) const;
   [[nodiscard]] Use use_of(std::int32_t local) const;
   void loosen_wronged(std::int32_t local);
   void repeat_until_none_is_wronged();
-  void fasten();
+  void fix();
   void number_components();
   void join_full_links();
 

@@ -27,10 +27,10 @@ struct FlowNetworkOptions {
 /// events of that time. A flow ends at an event, at now + ceil(remaining / rate): never early, never by comparing a remainder with a small
 /// number.
 ///
-/// Batching. Flows of nearly equal size end one by one, each end a new solution for the others. So the flows of a component (those joined by
-/// full links when they were solved) keep their rates from the first end, at t, until T >= t, and all that end by then end at T together. T is
-/// the last end before any flow of the component has spent more than `completion_tolerance` of its life (from its start to t) in such waits.
-/// Capacity that falls free in between stays unused: no flow ends early and no link carries more than it can.
+/// Batching. Flows of nearly equal size end one by one, each end a new solution for the others. So the flows of a component (those joined
+/// by full links when they were solved) keep their rates from the first end, at t, until T >= t, and all that end by then end at T together.
+/// T is the last end before any flow of the component has spent more than `completion_tolerance` of its life (from its start to t) in such
+/// waits. Capacity that falls free in between stays unused: no flow ends early and no link carries more than it can.
 class FlowNetwork {
  public:
   static constexpr std::uint32_t event_kinds = 2;

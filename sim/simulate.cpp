@@ -47,7 +47,9 @@ struct Running {
 };
 
 /// Which transfer of which collective a flow is.
-FlowTag tag_of(std::uint32_t instance, std::int32_t transfer) { return std::uint64_t{instance} << 32 | static_cast<std::uint32_t>(transfer); }
+FlowTag tag_of(std::uint32_t instance, std::int32_t transfer) {
+  return std::uint64_t{instance} << 32 | static_cast<std::uint32_t>(transfer);
+}
 
 class Replay {
  public:
@@ -206,7 +208,8 @@ class Replay {
     ran.end = engine_.now();
     plans_.release(*running_[id].shared);
     running_[id].shared = nullptr;
-    constexpr SimTime rounding(1);  // floor and time are rounded to whole picoseconds
+    // Times are rounded to whole picoseconds, and rates are equal to a part in 1e9 (fair_rates.cpp).
+    const SimTime rounding = SimTime(1) + to_sim_time(ran.floor * 1e-9);
     if (ran.end - ran.start + rounding < to_sim_time(ran.floor)) throw PhysicsError(below_floor(id));
   }
 

@@ -54,11 +54,11 @@ class PhysicsError : public std::logic_error {
   using std::logic_error::logic_error;
 };
 
-/// A collective starts when all members have arrived and begins its first phase one base latency later; a phase's transfers enter the network
-/// after their route's and the software's latency, and the next phase begins when all of them have ended. A member's op ends with the last
-/// of its own transfers, in or out; without any, when the base latency has passed. A collective without transfers (one member, no bytes)
-/// takes no time. Send and receive start together and end with their transfer. At `bound` fidelity all members end at base latency + floor.
-/// Throws DeadlockError, PhysicsError.
+/// A collective starts when all members have arrived and begins its first phase one base latency later; a phase's transfers enter the
+/// network after their route's and the software's latency, and the next phase begins when all of them have ended. A member's op ends with
+/// the last of its own transfers, in or out; without any, when the base latency has passed. A collective without transfers (one member, no
+/// bytes) takes no time. Send and receive start together and end with their transfer. At `bound` fidelity all members end at base latency
+/// + floor. Throws DeadlockError, PhysicsError.
 [[nodiscard]] SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology,
                                         const CostModel& cost, const SimulateOptions& options);
 

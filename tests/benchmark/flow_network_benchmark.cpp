@@ -61,7 +61,9 @@ BENCHMARK(uniform_all_to_all)->Unit(benchmark::kMillisecond);
 
 /// Destinations of popularity 1/rank, a few rows more or less per source.
 void skewed_all_to_all(benchmark::State& state) {
-  run_all_to_all(state, [](std::int32_t source, std::int32_t destination) { return 8000 / (1 + destination) + (source * 7 + destination) % 5; });
+  run_all_to_all(state, [](std::int32_t source, std::int32_t destination) {
+    return 8000 / (1 + destination) + (source * 7 + destination) % 5;
+  });
 }
 BENCHMARK(skewed_all_to_all)->Unit(benchmark::kMillisecond);
 

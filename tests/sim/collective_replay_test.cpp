@@ -37,7 +37,8 @@ sim::SimulationResult all_reduce(const hw::ClusterSpec& cluster, std::int64_t by
 }
 
 /// All GPUs of the cluster hold one expert each and send `rows` rows of 8 KiB to every one, themselves included.
-HandMade dispatch(const hw::ClusterSpec& cluster, std::int64_t rows, ir::AllToAll::Direction direction = ir::AllToAll::Direction::dispatch) {
+HandMade dispatch(const hw::ClusterSpec& cluster, std::int64_t rows,
+                  ir::AllToAll::Direction direction = ir::AllToAll::Direction::dispatch) {
   const auto ranks = static_cast<std::int32_t>(cluster.gpus());
   const ir::ExpertGrid grid{.positions = ranks};
   HandMade made = grid.make(ir::block_plan({.layers = 1, .sources = ranks, .experts = ranks, .top_k = 1, .expert_positions = ranks,
@@ -116,7 +117,8 @@ TEST_CASE("combine takes as long as the dispatch that it mirrors") {
 TEST_CASE("an all-to-all of nearly equal sizes ends within a part in a thousand of its floor") {
   const auto cluster = ideal_cluster(16, 4);
   HandMade made = dispatch(cluster, 1);
-  made.schedule().routing = ir::block_plan({.layers = 1, .sources = 64, .experts = 64, .top_k = 2, .expert_positions = 64, .tokens = 10'000});
+  made.schedule().routing =
+      ir::block_plan({.layers = 1, .sources = 64, .experts = 64, .top_k = 2, .expert_positions = 64, .tokens = 10'000});
   const auto result = replay(cluster, made.schedule());
   const double floor = result.instances[0].floor.value();
   CHECK(step_of(result) >= floor);

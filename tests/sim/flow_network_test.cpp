@@ -173,13 +173,13 @@ TEST_CASE("two flows share a link until one ends, then the other has it alone") 
   CHECK(unequal.ends == std::vector<SimTime>{SimTime(2'000'000), SimTime(4'000'000)});
 }
 
-// The first flow moves 1000 B alone, then both run at half: 3000 = 1000 + 2000 at 1/2, so it ends at 5 µs and the other at (3000+2500) B / B.
+// The first flow moves 1000 B alone, then both run at half: 3000 = 1000 + 2000 at 1/2, so it ends at 5 µs; the other when all is moved.
 TEST_CASE("a flow that starts later takes its share from then on") {
   const auto outcome = run({1e9}, {{SimTime(0), {0}, Bytes(3000)}, {SimTime(1'000'000), {0}, Bytes(2500)}});
   CHECK(outcome.ends == std::vector<SimTime>{SimTime(5'000'000), SimTime(5'500'000)});
 }
 
-// Links of 10, 6 and 8 GB/s; the long flow gets 3, the short ones 7, 3 and 5 (see max_min_test): 30 kB, 70 kB, 30 kB and 50 kB end together.
+// Links of 10, 6 and 8 GB/s; the long flow gets 3, the short ones 7, 3 and 5 (see max_min_test): 30, 70, 30 and 50 kB end together.
 TEST_CASE("on a chain with a shared bottleneck, sizes in proportion to the max-min rates end together") {
   const auto outcome = run({10e9, 6e9, 8e9}, {{SimTime(0), {0, 1, 2}, Bytes(30000)},
                                                {SimTime(0), {0}, Bytes(70000)},

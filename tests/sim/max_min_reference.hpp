@@ -9,8 +9,8 @@
 
 namespace fabricast::tests {
 
-/// links_of[flow] names links; returns rates. While a flow rises: find the link with the least fair share of what its frozen flows leave, and
-/// freeze its rising flows at that share. Every number is computed from scratch, every time.
+/// links_of[flow] names links; returns rates. While a flow rises: find the link with the least fair share of what its frozen flows leave,
+/// and freeze its rising flows at that share. Every number is computed from scratch, every time.
 inline std::vector<double> max_min_reference(const std::vector<std::vector<int>>& links_of, const std::vector<double>& capacity) {
   const std::size_t flows = links_of.size();
   const double infinity = std::numeric_limits<double>::infinity();

@@ -120,6 +120,11 @@ TEST_CASE("flows that are alike get the same bits") {
   CHECK(rates == std::vector<double>(3600, 50e9 / 60));
 }
 
+// Link 1 offers 0.30000000000000004 / 3, one bit above link 0's share: the same level.
+TEST_CASE("shares that differ by rounding are one level") {
+  CHECK(solve({{0, 1}, {1}, {1}}, {0.1, 0.1 + 0.2}) == std::vector<double>{0.1, 0.1, 0.1});
+}
+
 TEST_CASE("on random instances the rates are those of the slow twin, whatever was solved before") {
   tests::Random random(42);
   MaxMinSolver solver;

@@ -25,7 +25,8 @@ class StageProgram {
  public:
   StageProgram(HandMade& made, std::int32_t stage, std::int32_t stages, std::int32_t chunks)
       : made_(made), stage_(stage), stages_(stages), chunks_(chunks) {
-    made.schedule().programs[static_cast<std::size_t>(stage)].streams = {"compute", "forward in", "forward out", "backward in", "backward out"};
+    made.schedule().programs[static_cast<std::size_t>(stage)].streams = {"compute", "forward in", "forward out", "backward in",
+                                                                         "backward out"};
   }
 
   void add(const PipelineUnit& unit) {

@@ -76,7 +76,8 @@ class RandomSchedule {
 
   /// Skewed rows with many zeros; expert e at position e.
   void route() {
-    const ir::RoutingShape shape{.layers = 2, .sources = ranks_, .experts = ranks_, .top_k = ranks_, .expert_positions = ranks_, .tokens = 200};
+    const ir::RoutingShape shape{
+        .layers = 2, .sources = ranks_, .experts = ranks_, .top_k = ranks_, .expert_positions = ranks_, .tokens = 200};
     std::vector<std::uint32_t> counts;
     for (std::int32_t i = 0; i < 2 * ranks_ * ranks_; ++i) {
       counts.push_back(random_.chance(30) ? 0 : static_cast<std::uint32_t>(random_.between(1, random_.chance(10) ? 200 : 20)));
