@@ -32,7 +32,7 @@ runtime::MeasuredRun run_and_check(const Job& job, const ir::Schedule& schedule)
   check_bytes(schedule, run);
   check_memory(schedule, run);
   const runtime::Numerics numerics = runtime::check_numerics(schedule, run, problem_of(job), options.seed);
-  MESSAGE("max relative error ", numerics.max_relative_error, " of ", numerics.tolerance);
+  CAPTURE(numerics.max_relative_error);
   CHECK(numerics.passed);
   CHECK(numerics.max_relative_error > 0.0);
   return run;
