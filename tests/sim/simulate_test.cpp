@@ -95,7 +95,8 @@ TEST_CASE("a message's payload is counted on every link of its route and on no o
   for (const Fidelity fidelity : {Fidelity::flow, Fidelity::bound}) {
     const auto result = replay(cluster, message(GpuId{0}, GpuId{3}, 12345).schedule(), {.fidelity = fidelity});
     std::vector<Bytes> expected(topology.links().size());
-    for (const LinkId link : topology.route(GpuId{0}, GpuId{3}).links()) expected[link.index()] = Bytes(12345);
+    const hw::Route route = topology.route(GpuId{0}, GpuId{3});
+    for (const LinkId link : route.links()) expected[link.index()] = Bytes(12345);
     CHECK(result.link_bytes == expected);
   }
 }
