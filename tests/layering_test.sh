@@ -34,4 +34,8 @@ if grep -nHE '#include <(nlohmann|CLI|boost|Eigen|cuda|nccl|mpi|fmt)' $headers; 
 if grep -rnE '#include <nlohmann' hardware_models strategies sim validation tools --include='*.cpp' | grep -vE '^hardware_models/json_[a-z]+\.cpp'; then
   report 'nlohmann/json belongs in hardware_models/json_*.cpp'
 fi
+# So has the command line's parser.
+if grep -rnE '#include <CLI' tools --include='*.cpp' | grep -v '^tools/fabricast/command_line\.cpp'; then
+  report 'CLI11 belongs in tools/fabricast/command_line.cpp'
+fi
 exit $status

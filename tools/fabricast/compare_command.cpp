@@ -1,11 +1,10 @@
-#include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "hardware_models/config_error.hpp"
 #include "tools/fabricast/commands.hpp"
+#include "tools/fabricast/options.hpp"
 #include "tools/fabricast/output.hpp"
 #include "tools/fabricast/sweep.hpp"
 #include "validation/chrome_trace.hpp"
@@ -59,24 +58,29 @@ validation::Sweep sweep(const std::string& path, const CommonOptions& common, co
   return result;
 }
 
-}  // namespace
+class CompareCommand final : public Command {
+ public:
+  explicit CompareCommand(Syntax& syntax);
+  [[nodiscard]] ExitCode run() const override;
 
-CompareCommand::CompareCommand(CLI::App& app)
-    : command_(*app.add_subcommand("compare", "Forecast experiments side by side; the first is the baseline")) {
-  command_.add_option("experiments", experiments_, "Experiment files, the baseline first")->required()->type_name("FILE");
-  command_
-      .add_option("--best", best_, "Try these values of a key on the baseline and take the best: most tokens/s of those that fit; repeatable")
-      ->type_name("PATH.TO.KEY=V1,V2,...")
-      ->allow_extra_args(false);
-  simulation_.declare(command_, "Write a Chrome trace per experiment, its name put before the extension (or into the directory FILE)");
-  common_.declare(command_);
-  command_.footer(
+ private:
+  CommonOptions common_;
+  SimulationOptions simulation_;
+  std::vector<std::string> experiments_;   // the first is the baseline
+  std::vector<std::string> best_;          // "KEY=V1,V2,…": settings of the baseline to try
+};
+
+CompareCommand::CompareCommand(Syntax& syntax) {
+  syntax.arguments("experiments", experiments_, "Experiment files, the baseline first");
+  syntax.option("--best", best_, "Try these values of a key on the baseline and take the best: most tokens/s of those that fit; repeatable",
+                "PATH.TO.KEY=V1,V2,...");
+  simulation_.declare(syntax, "Write a Chrome trace per experiment, its name put before the extension (or into the directory FILE)");
+  common_.declare(syntax);
+  syntax.example(
       "Example: expert parallelism against a pipeline at its best number of micro-batches\n"
       "  fabricast compare configs/experiments/baseline_tp8_pp2.json configs/experiments/ep64_tp2.json \\\n"
       "      --best workload.micro_batches=1,2,4,8,16");
 }
-
-bool CompareCommand::chosen() const { return command_.parsed(); }
 
 ExitCode CompareCommand::run() const {
   const sim::SimulateOptions options = simulation_.simulate_options();
@@ -104,5 +108,9 @@ ExitCode CompareCommand::run() const {
   const bool all_fit = std::all_of(comparison.reports.begin(), comparison.reports.end(), [](const Report& r) { return r.memory.fits; });
   return simulation_.require_fit && !all_fit ? ExitCode::answer_is_no : ExitCode::success;
 }
+
+}  // namespace
+
+std::unique_ptr<Command> make_compare_command(Syntax& syntax) { return std::make_unique<CompareCommand>(syntax); }
 
 }  // namespace fabricast::tools

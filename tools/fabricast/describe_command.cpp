@@ -1,9 +1,8 @@
-#include <CLI/CLI.hpp>
-
 #include <optional>
 
 #include "strategies/ir/schedule_json.hpp"
 #include "tools/fabricast/commands.hpp"
+#include "tools/fabricast/options.hpp"
 #include "tools/fabricast/output.hpp"
 #include "validation/description.hpp"
 #include "validation/experiment.hpp"
@@ -11,17 +10,27 @@
 
 namespace fabricast::tools {
 
-DescribeCommand::DescribeCommand(CLI::App& app)
-    : command_(*app.add_subcommand("describe", "Show what an experiment runs where, without simulating it")) {
-  command_.add_option("experiment", experiment_, "Experiment file")->required()->type_name("FILE");
-  command_.add_option("--schedule", schedule_, "Write the whole schedule as JSON: programs, buffers, groups, ranks")->type_name("FILE");
-  common_.declare(command_);
-  command_.footer(
+namespace {
+
+class DescribeCommand final : public Command {
+ public:
+  explicit DescribeCommand(Syntax& syntax);
+  [[nodiscard]] ExitCode run() const override;
+
+ private:
+  CommonOptions common_;
+  std::optional<std::string> schedule_;
+  std::string experiment_;
+};
+
+DescribeCommand::DescribeCommand(Syntax& syntax) {
+  syntax.argument("experiment", experiment_, "Experiment file");
+  syntax.option("--schedule", schedule_, "Write the whole schedule as JSON: programs, buffers, groups, ranks", "FILE");
+  common_.declare(syntax);
+  syntax.example(
       "Example: which ranks form groups if tensor parallelism is 4\n"
       "  fabricast describe configs/experiments/ep64_tp2.json --set strategy.tensor=4 --set strategy.expert=32");
 }
-
-bool DescribeCommand::chosen() const { return command_.parsed(); }
 
 ExitCode DescribeCommand::run() const {
   const validation::Experiment experiment = validation::load_experiment(experiment_, common_.sets);
@@ -41,5 +50,9 @@ ExitCode DescribeCommand::run() const {
   if (common_.prints_summary()) print(validation::summary(description, {colour_on_standard_output()}));
   return ExitCode::success;
 }
+
+}  // namespace
+
+std::unique_ptr<Command> make_describe_command(Syntax& syntax) { return std::make_unique<DescribeCommand>(syntax); }
 
 }  // namespace fabricast::tools

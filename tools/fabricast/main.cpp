@@ -1,14 +1,14 @@
 // fabricast: parse the command line, run one command, turn what went wrong into an exit code and one line.
-#include <CLI/CLI.hpp>
-
 #include <csignal>
 #include <iostream>
-#include <sstream>
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "hardware_models/config_error.hpp"
 #include "tools/fabricast/commands.hpp"
+#include "tools/fabricast/options.hpp"
 #include "tools/fabricast/output.hpp"
 
 namespace fabricast::tools {
@@ -21,43 +21,20 @@ ExitCode complain(std::string message, ExitCode code) {
   return code;
 }
 
-/// --help and --version also end parsing; their text is a result.
-ExitCode end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {
-  if (error.get_exit_code() == 0) {
-    std::ostringstream text;
-    app.exit(error, text, text);
-    print(text.str());
-    return ExitCode::success;
-  }
-  reject_leftovers(app);
-  return complain(std::string(error.what()) + " (see fabricast --help)", ExitCode::input_at_fault);
+const std::vector<CommandEntry>& commands() {
+  static const std::vector<CommandEntry> entries{
+      {"simulate", "Forecast one step of an experiment", make_simulate_command},
+      {"compare", "Forecast experiments side by side; the first is the baseline", make_compare_command},
+      {"describe", "Show what an experiment runs where, without simulating it", make_describe_command},
+  };
+  return entries;
 }
 
 ExitCode run_command(int argc, char** argv) {
-  CLI::App app("Forecasts how fast a GPU cluster runs a model under a parallel strategy.", "fabricast");
-  app.set_version_flag("--version", "fabricast " FABRICAST_VERSION);
-  app.require_subcommand(1);
-  app.allow_extras();   // so that reject_leftovers can say what was meant
-  app.get_formatter()->column_width(36);
-  app.footer(
-      "Example: how fast the guide's 128-GPU expert-parallel job runs\n"
-      "  fabricast simulate configs/experiments/ep64_tp2.json\n"
-      "Each command has more: fabricast COMMAND --help\n"
-      "Exit code: 0 success, 1 the answer is no, 2 the input is at fault, 3 a defect of fabricast.");
-  const SimulateCommand simulate(app);
-  const CompareCommand compare(app);
-  const DescribeCommand describe(app);
-  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) command->allow_extras();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return end_of_parsing(app, error);
-  }
-  reject_leftovers(app);
-  if (simulate.chosen()) return simulate.run();
-  if (compare.chosen()) return compare.run();
-  if (describe.chosen()) return describe.run();
-  throw std::logic_error("the command line named a command that nobody runs");
+  const ParsedLine parsed = parse_command_line(argc, argv, commands());
+  if (parsed.command) return parsed.command->run();
+  print(parsed.text);
+  return ExitCode::success;
 }
 
 }  // namespace

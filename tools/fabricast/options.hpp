@@ -7,10 +7,7 @@
 #include <vector>
 
 #include "sim/simulate.hpp"
-
-namespace CLI {
-class App;
-}
+#include "tools/fabricast/command_line.hpp"
 
 namespace fabricast::tools {
 
@@ -25,7 +22,7 @@ struct CommonOptions {
   std::optional<std::string> json;
   bool quiet = false;
 
-  void declare(CLI::App& command);
+  void declare(Syntax& syntax);
   /// Results for people go to standard output unless --quiet, or --json - which has it to itself.
   [[nodiscard]] bool prints_summary() const;
 };
@@ -35,12 +32,9 @@ struct SimulationOptions {
   std::string fidelity = "flow";
   bool require_fit = false;
 
-  void declare(CLI::App& command, const std::string& trace_help);
+  void declare(Syntax& syntax, const std::string& trace_help);
   [[nodiscard]] sim::SimulateOptions simulate_options() const;   // throws UsageError
 };
-
-/// Throws UsageError naming the first word of the command line that no command or option takes, and the nearest that one does.
-void reject_leftovers(const CLI::App& app);
 
 /// ", did you mean 'simulate'?" or nothing.
 [[nodiscard]] std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates);

@@ -1,8 +1,7 @@
-#include <CLI/CLI.hpp>
-
 #include <optional>
 
 #include "tools/fabricast/commands.hpp"
+#include "tools/fabricast/options.hpp"
 #include "tools/fabricast/output.hpp"
 #include "validation/chrome_trace.hpp"
 #include "validation/experiment.hpp"
@@ -12,17 +11,28 @@
 
 namespace fabricast::tools {
 
-SimulateCommand::SimulateCommand(CLI::App& app) : command_(*app.add_subcommand("simulate", "Forecast one step of an experiment")) {
-  command_.add_option("experiment", experiment_, "Experiment file")->required()->type_name("FILE");
-  simulation_.declare(command_, "Write a Chrome trace, which https://ui.perfetto.dev opens");
-  common_.declare(command_);
-  command_.footer(
+namespace {
+
+class SimulateCommand final : public Command {
+ public:
+  explicit SimulateCommand(Syntax& syntax);
+  [[nodiscard]] ExitCode run() const override;
+
+ private:
+  CommonOptions common_;
+  SimulationOptions simulation_;
+  std::string experiment_;
+};
+
+SimulateCommand::SimulateCommand(Syntax& syntax) {
+  syntax.argument("experiment", experiment_, "Experiment file");
+  simulation_.declare(syntax, "Write a Chrome trace, which https://ui.perfetto.dev opens");
+  common_.declare(syntax);
+  syntax.example(
       "Example: twice the sequences on GPUs of 64 GiB, with a timeline\n"
       "  fabricast simulate configs/experiments/ep64_tp2.json --set workload.sequences=256 \\\n"
       "      --set cluster.gpu.memory=\"64 GiB\" --trace trace.json");
 }
-
-bool SimulateCommand::chosen() const { return command_.parsed(); }
 
 ExitCode SimulateCommand::run() const {
   const sim::SimulateOptions options = simulation_.simulate_options();
@@ -44,5 +54,9 @@ ExitCode SimulateCommand::run() const {
   if (common_.prints_summary()) print(validation::summary(report, {colour_on_standard_output()}));
   return simulation_.require_fit && !report.memory.fits ? ExitCode::answer_is_no : ExitCode::success;
 }
+
+}  // namespace
+
+std::unique_ptr<Command> make_simulate_command(Syntax& syntax) { return std::make_unique<SimulateCommand>(syntax); }
 
 }  // namespace fabricast::tools
