@@ -31,6 +31,10 @@ std::vector<BytesPerSecond> capacities(const hw::Topology& topology) {
   return result;
 }
 
+FlowNetworkOptions network_options(const SimulateOptions& options) {
+  return {options.fidelity == Fidelity::flow_exact ? exact_completions : patient_completions, options.record_link_rates};
+}
+
 std::vector<ProgramGraph> graphs_of(const ir::Schedule& schedule) {
   std::vector<ProgramGraph> graphs;
   for (const ir::Program& program : schedule.programs) graphs.emplace_back(program);
@@ -57,7 +61,7 @@ class Replay {
          const SimulateOptions& options)
       : schedule_(schedule), instances_(instances), fidelity_(options.fidelity), graphs_(graphs_of(schedule)),
         progress_(schedule, graphs_), times_(schedule, cost.gpu),
-        network_(engine_, static_cast<std::uint32_t>(Kind::network), capacities(topology), {.record_rates = options.record_link_rates}),
+        network_(engine_, static_cast<std::uint32_t>(Kind::network), capacities(topology), network_options(options)),
         plans_(schedule, topology, cost.collectives, network_), running_(instances.all.size()) {
     std::size_t members = 0;
     for (std::size_t i = 0; i < running_.size(); ++i) {
@@ -179,7 +183,7 @@ class Replay {
   void launch(std::uint32_t id, std::uint32_t place) {
     const CollectivePlan& plan = running_[id].shared->plan;
     for (std::int32_t i = plan.launches[place].first; i < plan.launches[place].last; ++i) {
-      network_.start(plan.transfers[i].path, plan.transfers[i].wire, tag_of(id, i));
+      network_.start(plan.transfers[i].path, plan.transfers[i].wire, tag_of(id, i), id);
     }
   }
 
@@ -235,6 +239,15 @@ class Replay {
 };
 
 }  // namespace
+
+std::string_view name_of(Fidelity fidelity) {
+  switch (fidelity) {
+    case Fidelity::bound: return "bound";
+    case Fidelity::flow: return "flow";
+    case Fidelity::flow_exact: return "flow-exact";
+  }
+  throw std::invalid_argument("unknown fidelity");
+}
 
 SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
                           const SimulateOptions& options) {

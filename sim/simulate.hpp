@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 #include "hardware_models/collective_model.hpp"
@@ -15,8 +16,11 @@
 
 namespace fabricast::sim {
 
-/// bound: each collective takes its byte floor plus latency. flow: max-min fair fluid flows on real routes.
-enum class Fidelity : std::uint8_t { bound, flow };
+/// bound: each collective takes its byte floor plus latency. flow: max-min fair fluid flows on real routes, where flows that end at nearly
+/// the same time may end together (FlowNetwork says how; a collective's time is held to 0.1 %, a flow's to 1 %). flow_exact: every end
+/// where max-min fairness puts it.
+enum class Fidelity : std::uint8_t { bound, flow, flow_exact };
+[[nodiscard]] std::string_view name_of(Fidelity fidelity);   // "bound", "flow", "flow-exact"
 
 struct CostModel {
   hw::GpuCostModel gpu;

@@ -44,7 +44,7 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
 
   Report report;
   report.experiment = experiment.name;
-  report.fidelity = fidelity == sim::Fidelity::bound ? "bound" : "flow";
+  report.fidelity = std::string(sim::name_of(fidelity));
   report.phase = std::string(name_of(experiment.workload.phase));
   report.ranks = static_cast<std::int64_t>(schedule.ranks.size());
   report.nodes = forecast.topology.nodes();
