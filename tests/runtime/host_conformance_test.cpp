@@ -7,6 +7,8 @@
 #include "tests/runtime/conformance.hpp"
 #include "tests/runtime/tiny.hpp"
 
+namespace fabricast::host_conformance_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 using strategy::ExpertInput;
@@ -293,3 +295,5 @@ TEST_CASE("host: another seed gives other numbers") {
   CHECK(a.logits[0].values != b.logits[0].values);
   CHECK_FALSE(runtime::check_numerics(schedule, a, problem_of(job), options.seed).passed);
 }
+
+}  // namespace fabricast::host_conformance_test

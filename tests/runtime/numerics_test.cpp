@@ -8,6 +8,8 @@
 #include "runtime/execute.hpp"
 #include "tests/runtime/tiny.hpp"
 
+namespace fabricast::numerics_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 
@@ -87,3 +89,5 @@ TEST_CASE("missing logits, and logits of another problem, are our mistake") {
   ran.job.workload.sequence_length = 4;
   CHECK_THROWS_AS((void)check(ran), std::logic_error);
 }
+
+}  // namespace fabricast::numerics_test

@@ -11,6 +11,8 @@
 #include <sstream>
 #include <string>
 
+namespace fabricast::cli_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -205,3 +207,5 @@ TEST_CASE("describe lists every rank once and dumps the schedule") {
 TEST_CASE("a reader that goes away is no error") {
   CHECK(fabricast("simulate " + small + " --json -; echo $? >&2; } | { true").err == "0\n");
 }
+
+}  // namespace fabricast::cli_test

@@ -23,6 +23,8 @@
 #include "tests/temporary_folder.hpp"
 #include "validation/experiment.hpp"
 
+namespace fabricast::schema_test {
+
 namespace fs = std::filesystem;
 using nlohmann::json;
 using namespace fabricast;
@@ -218,3 +220,5 @@ TEST_CASE("every form of a quantity that the reader takes satisfies the schema")
     CHECK(reader_complaint(changed, folder) == "");
   }
 }
+
+}  // namespace fabricast::schema_test
