@@ -131,6 +131,18 @@ TEST_CASE("every shipped configuration names its schema and satisfies it") {
   CHECK(count >= 20);
 }
 
+TEST_CASE("the baseline that our CI checks satisfies its schema, and one with an unknown key or no tolerance does not") {
+  const Schema schema("baseline.schema.json");
+  json baseline = parse(configs.parent_path() / "validation/baselines/main.json");
+  CHECK(schema.complaint(baseline) == "");
+  json& metric = baseline["experiments"][0]["metrics"]["tokens_per_second"];
+  metric["unknown_key"] = 1;
+  CHECK(schema.complaint(baseline) != "");
+  metric.erase("unknown_key");
+  metric.erase("relative");
+  CHECK(schema.complaint(baseline) != "");
+}
+
 TEST_CASE("an experiment with all its files inlined satisfies the schema and the reader") {
   const Schema schema("experiment.schema.json");
   const tests::TemporaryFolder folder("schema_whole");

@@ -26,6 +26,8 @@ const std::vector<CommandEntry>& commands() {
       {"simulate", "Forecast one step of an experiment", make_simulate_command},
       {"compare", "Forecast experiments side by side; the first is the baseline", make_compare_command},
       {"describe", "Show what an experiment runs where, without simulating it", make_describe_command},
+      {"audit", "Judge a published table of claims by what the model says", make_audit_command},
+      {"check", "Hold predictions against a committed baseline, for CI", make_check_command},
   };
   return entries;
 }
