@@ -222,6 +222,7 @@ std::string HostRun::absent_members(ir::InstanceMember waiting) const {
 
 MeasuredRun HostRun::collect() {
   MeasuredRun run;
+  run.machine = this_host();
   std::vector<Seconds> lengths;
   for (const ir::Trace& step : traces_) lengths.push_back(length_of(step));
   run.step_length = spread_of(std::move(lengths));
