@@ -10,6 +10,8 @@
 #include "tests/sim/max_min_reference.hpp"
 #include "tests/sim/random.hpp"
 
+namespace fabricast::fair_rates_test {
+
 using namespace fabricast;
 using sim::FairRates;
 using sim::FlowId;
@@ -178,3 +180,5 @@ TEST_CASE("rates do not depend on how the flows came about, to the bit") {
     for (std::size_t flow = 0; flow < routes.size(); ++flow) REQUIRE(at_once.rate(first[flow]) == bit_by_bit.rate(second[flow]));
   }
 }
+
+}  // namespace fabricast::fair_rates_test

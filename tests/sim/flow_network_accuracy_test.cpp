@@ -9,6 +9,8 @@
 
 #include "tests/sim/random.hpp"
 
+namespace fabricast::flow_network_accuracy_test {
+
 using namespace fabricast;
 
 namespace {
@@ -143,3 +145,5 @@ TEST_CASE("so do several that share their links and start at different times") {
     check(it);
   }
 }
+
+}  // namespace fabricast::flow_network_accuracy_test

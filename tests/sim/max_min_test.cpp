@@ -10,6 +10,8 @@
 #include "tests/sim/max_min_reference.hpp"
 #include "tests/sim/random.hpp"
 
+namespace fabricast::max_min_test {
+
 using namespace fabricast;
 using sim::MaxMinSolver;
 
@@ -227,3 +229,5 @@ TEST_CASE("a held flow keeps its rate and the others share what it leaves") {
   solver.solve(problem);
   CHECK(in_bytes_per_second(problem) == std::vector<double>{5.0, 5.0, 4.0});
 }
+
+}  // namespace fabricast::max_min_test
