@@ -16,7 +16,7 @@ namespace {
 
 using hw::JsonNode;
 
-constexpr double most = 1e30;  // of any number claimed
+constexpr double most_claimed = 1e30;  // of any number claimed
 
 const std::vector<std::pair<std::string, Format>> formats{
     {"number", Format::number},     {"count", Format::count}, {"share", Format::share}, {"factor", Format::factor},
@@ -91,19 +91,19 @@ std::vector<Reading> read_needs(const JsonNode* node) {
 void read_claimed(hw::ObjectReader& reader, Claim& claim) {
   const JsonNode& claimed = reader.child("claimed");
   if (claim.relation != Relation::between) {
-    claim.claimed = hw::as_number(claimed, -most, most);
+    claim.claimed = hw::as_number(claimed, -most_claimed, most_claimed);
     return;
   }
   const JsonNode::Array& ends = hw::as_array(claimed);
   if (ends.size() != 2) hw::fail(claimed, "is a range and takes two numbers, as in [0.5, 0.6]");
-  claim.claimed = hw::as_number(ends[0], -most, most);
-  claim.claimed_to = hw::as_number(ends[1], claim.claimed, most);
+  claim.claimed = hw::as_number(ends[0], -most_claimed, most_claimed);
+  claim.claimed_to = hw::as_number(ends[1], claim.claimed, most_claimed);
 }
 
 /// `within` is relative, `rounding` absolute; only `equals` takes one, and it needs one.
 void read_slack(hw::ObjectReader& reader, Claim& claim) {
   const auto within = reader.optional_number("within", 0, 1);
-  const auto rounding = reader.optional_number("rounding", 0, most);
+  const auto rounding = reader.optional_number("rounding", 0, most_claimed);
   if ((within.has_value() || rounding.has_value()) != (claim.relation == Relation::equals) || (within && rounding)) {
     hw::fail(reader.node(), "'equals' takes either 'within' (relative) or 'rounding' (absolute), and no other relation takes one");
   }
@@ -137,7 +137,7 @@ void read_quantities(const JsonNode* node, ClaimSet& set) {
   if (!node) return;
   for (const auto& [name, value] : hw::as_object(*node)) {
     check_name(value, name);
-    set.quantities.emplace(name, hw::as_number(value, -most, most));
+    set.quantities.emplace(name, hw::as_number(value, -most_claimed, most_claimed));
   }
 }
 

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+namespace fabricast::all_to_all_route_test {
+
 using namespace fabricast;
 using hw::CollectiveAlgorithm;
 
@@ -70,3 +72,5 @@ TEST_CASE("hierarchical: nothing crosses nodes between unlike local indices") {
     CHECK(t.source % 4 == t.destination % 4);
   }
 }
+
+}  // namespace fabricast::all_to_all_route_test

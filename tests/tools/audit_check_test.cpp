@@ -11,6 +11,8 @@
 
 #include "tests/temporary_folder.hpp"
 
+namespace fabricast::audit_check_test {
+
 namespace fs = std::filesystem;
 using fabricast::tests::TemporaryFolder;
 
@@ -103,3 +105,5 @@ TEST_CASE("check --against holds predictions to another revision's reports, and 
   CHECK(run_fabricast("check " + file + " --against " + file).code == 2);
   CHECK(run_fabricast("check " + file + " --update --against " + base).code == 2);
 }
+
+}  // namespace fabricast::audit_check_test

@@ -11,6 +11,8 @@
 #include "tests/validation/small_experiment.hpp"
 #include "validation/forecast.hpp"
 
+namespace fabricast::audit_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -177,3 +179,5 @@ TEST_CASE("every claim of the guide that the model can judge holds at the model'
     CHECK_MESSAGE(judged.verdict == Verdict::does_not_hold, judged.claim.id);
   }
 }
+
+}  // namespace fabricast::audit_test

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+namespace fabricast::document_values_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -45,3 +47,5 @@ TEST_CASE("a path that leads nowhere says what there is instead") {
   CHECK(complaint("twice.a.x") == "'a' names two entries");
   CHECK(complaint("ops..x").find("no '' in") == 0);
 }
+
+}  // namespace fabricast::document_values_test

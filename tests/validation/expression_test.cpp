@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 
+namespace fabricast::expression_test {
+
 using namespace fabricast::validation;
 
 namespace {
@@ -65,3 +67,5 @@ TEST_CASE("what is no expression is an error with its column") {
   CHECK(complaint(std::string(100000, '(')).find("nested too deeply") != std::string::npos);
   CHECK(complaint(std::string(100000, '-')).find("nested too deeply") != std::string::npos);
 }
+
+}  // namespace fabricast::expression_test

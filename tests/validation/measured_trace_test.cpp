@@ -11,6 +11,8 @@
 #include "tests/validation/small_experiment.hpp"
 #include "validation/measurement.hpp"
 
+namespace fabricast::measured_trace_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 
@@ -144,3 +146,5 @@ TEST_CASE("a measured report says so, divides the step as a forecast does, and g
   CHECK(busy.value() == doctest::Approx(report.time.compute_busy.value()));
   CHECK(validation::to_json(report).find("\"source\": \"measured\"") != std::string::npos);
 }
+
+}  // namespace fabricast::measured_trace_test

@@ -8,6 +8,8 @@
 #include "tests/temporary_folder.hpp"
 #include "tests/validation/small_experiment.hpp"
 
+namespace fabricast::regression_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -147,3 +149,5 @@ TEST_CASE("golden: text, Markdown and JUnit of one regression and one experiment
         "  <testsuite name=\"new\" tests=\"1\" failures=\"0\">\n    <testcase classname=\"new\" name=\"step\"/>\n  </testsuite>\n"
         "</testsuites>\n");
 }
+
+}  // namespace fabricast::regression_test
