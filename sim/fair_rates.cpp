@@ -75,6 +75,7 @@ void FairRates::remove(FlowId id) {
   assert(flow.component != none && "a flow is settled before it is removed");
   Component& component = components_[flow.component];
   component.problem.remove(flow.place);
+  if (component.held_together && component.holds[flow.place] != 0) component.held_together = false;
   component.flows[flow.place] = no_flow;
   if (!component.changed) changed_.push_back(ComponentId{flow.component});
   component.changed = true;
@@ -185,8 +186,38 @@ void FairRates::enter(FlowId flow) {
   gathered_.push_back(flow);
 }
 
+/// Is there another link, no wider, that all gathered flows on this one cross as often? Then that is full first, whatever the rates: a NIC's
+/// PCIe bus behind its port. Of two links that could stand for each other, the later one goes.
+bool FairRates::stands_behind_another(LinkId id) const {
+  const Link& link = links_[id.index()];
+  for (const Crossing& other : crossings(link.flows.front().flow)) {
+    const Link& candidate = links_[other.link];
+    const bool narrower = candidate.capacity < link.capacity || (candidate.capacity == link.capacity && other.link < id.value);
+    if (!narrower || candidate.local == none) continue;
+    const auto crosses_both = [&](const Listed& entry) {
+      std::int32_t here = 0, there = 0;
+      for (const Crossing& crossing : crossings(entry.flow)) {
+        if (crossing.link == id.value) here = crossing.weight;
+        if (crossing.link == other.link) there = crossing.weight;
+      }
+      return there >= here;
+    };
+    if (std::all_of(link.flows.begin(), link.flows.end(), crosses_both)) return true;
+  }
+  return false;
+}
+
 /// From what was gathered. Links that limit nobody are left out.
 void FairRates::pose(Component& component) {
+  std::erase_if(gathered_links_, [this](LinkId id) {
+    const Link& link = links_[id.index()];
+    if (!joins(link) || !stands_behind_another(id)) return false;
+    redundant_.push_back(id);
+    return true;
+  });
+  for (const LinkId link : redundant_) links_[link.index()].local = none;
+  redundant_.clear();
+  for (std::size_t i = 0; i < gathered_links_.size(); ++i) links_[gathered_links_[i].index()].local = static_cast<std::int32_t>(i);
   component.flows = gathered_;
   component.links = gathered_links_;
   component.joining.clear();
@@ -201,6 +232,7 @@ void FairRates::pose(Component& component) {
     component.problem.add_flow(local_crossings_);
   }
   component.problem.index_flows();
+  component.held_together = false;
   component.solutions = 0;
   for (const LinkId link : gathered_links_) links_[link.index()].local = none;
 }
@@ -227,21 +259,25 @@ bool FairRates::leaves_a_flow_alone(const Component& component, std::int32_t lin
   return false;
 }
 
-/// Do the links that join flows still join all that are left?
+/// Do the links that join flows still join all that are left? They do while the flows that held the component together when it was last
+/// walked through are still there.
 bool FairRates::in_one_piece(Component& component) {
-  const MaxMinProblem& problem = component.problem;
-  if (problem.flows_left() == 1) return true;
-  const std::size_t links = component.links.size();
-  std::size_t pieces = 0;
-  for (std::int32_t local = 0; local < static_cast<std::int32_t>(links); ++local) {
-    const bool still = joins(links_[component.links[local].index()]);
-    if (component.joining[local] != 0 && !still) {
-      component.joining[local] = 0;
-      if (leaves_a_flow_alone(component, local)) return false;
-    }
-    pieces += still ? 1 : 0;
+  if (component.problem.flows_left() == 1) return true;
+  for (std::int32_t local = 0; local < static_cast<std::int32_t>(component.links.size()); ++local) {
+    if (component.joining[local] == 0 || joins(links_[component.links[local].index()])) continue;
+    component.joining[local] = 0;
+    component.held_together = false;
+    if (leaves_a_flow_alone(component, local)) return false;
   }
-  pieces_.reset(links);
+  return component.held_together || find_holding_flows(component);
+}
+
+/// Walks through the flows until those met hold all links together. False if they never do.
+bool FairRates::find_holding_flows(Component& component) {
+  const MaxMinProblem& problem = component.problem;
+  auto pieces = std::count(component.joining.begin(), component.joining.end(), std::uint8_t{1});
+  pieces_.reset(component.links.size());
+  component.holds.assign(problem.flows(), 0);
   const std::size_t flows = problem.flows();
   const std::size_t step = std::gcd(stride, flows) == 1 ? stride % flows : 1;
   for (std::size_t i = 0, flow = 0; i < flows && pieces > 1; ++i, flow = (flow + step) % flows) {
@@ -249,11 +285,16 @@ bool FairRates::in_one_piece(Component& component) {
     std::int32_t first = none;
     for (const Crossing& crossing : problem.crossings(static_cast<std::int32_t>(flow))) {
       if (component.joining[crossing.link] == 0) continue;
-      if (first == none) first = crossing.link;
-      else if (pieces_.join(first, crossing.link)) --pieces;
+      if (first == none) {
+        first = crossing.link;
+      } else if (pieces_.join(first, crossing.link)) {
+        component.holds[flow] = 1;
+        --pieces;
+      }
     }
   }
-  return pieces == 1;
+  component.held_together = pieces == 1;
+  return component.held_together;
 }
 
 }  // namespace fabricast::sim

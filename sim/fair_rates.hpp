@@ -91,6 +91,8 @@ class FairRates {
     std::vector<FlowId> flows;          // by place
     std::vector<LinkId> links;          // by number in the problem
     std::vector<std::uint8_t> joining;  // by number: did it join flows when that was last looked at?
+    std::vector<std::uint8_t> holds;    // by place: is it one of the flows that hold the links together? Valid if they do:
+    bool held_together = false;
     std::uint32_t version = 0;
     std::int32_t solutions = 0;         // since it was put together
     bool changed = false;               // flows have left since the last settlement
@@ -110,11 +112,13 @@ class FairRates {
   void gather(FlowId first);
   void gather_across(LinkId link);
   void enter(FlowId flow);
+  [[nodiscard]] bool stands_behind_another(LinkId link) const;
   void pose(Component& component);
   void solve(ComponentId id);
   void settle_after_removals(ComponentId id);
   [[nodiscard]] bool leaves_a_flow_alone(const Component& component, std::int32_t link) const;
   [[nodiscard]] bool in_one_piece(Component& component);
+  [[nodiscard]] bool find_holding_flows(Component& component);
 
   std::vector<Link> links_;
   std::vector<Path> paths_;
@@ -129,7 +133,7 @@ class FairRates {
   std::vector<FlowId> loose_;                  // in no component yet
   std::vector<ComponentId> changed_, settled_;
   std::vector<FlowId> gathered_;
-  std::vector<LinkId> gathered_links_;
+  std::vector<LinkId> gathered_links_, redundant_;
   std::vector<Crossing> local_crossings_;
   DisjointSets pieces_;
   MaxMinSolver solver_;

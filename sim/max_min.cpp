@@ -9,6 +9,10 @@ namespace {
 // leave less than k units too much to those that rise on: for a thousand flows on a link of 50 GB/s, less than a part in 2^31.
 constexpr std::int64_t highest_of_level(std::int64_t share) { return share + (share >> 31); }
 
+// A link's flows lie scattered over the others' crossings: asked for so many flows early, they arrive in time.
+constexpr std::size_t look_ahead = 8;
+inline void prefetch(const void* address) { __builtin_prefetch(address); }
+
 constexpr auto higher = [](const auto& a, const auto& b) { return a.share > b.share; };
 
 }  // namespace
@@ -166,7 +170,10 @@ bool MaxMinSolver::take_lowest() {
 void MaxMinSolver::freeze_lowest(MaxMinProblem& problem) {
   touched_.clear();
   for (const std::int32_t link : lowest_) {
-    for (const std::int32_t flow : problem.flows_on(link)) {
+    const auto flows = problem.flows_on(link);
+    for (std::size_t i = 0; i < flows.size(); ++i) {
+      if (i + look_ahead < flows.size()) prefetch(&problem.crossings_[problem.first_[flows[i + look_ahead]]]);
+      const std::int32_t flow = flows[i];
       if (problem.frozen_[flow] != 0) continue;
       problem.frozen_[flow] = 1;
       problem.frozen_order_.push_back(flow);
