@@ -45,7 +45,7 @@ FlowId FairRates::add(PathId path) {
   const FlowId id = take_id();
   Flow& flow = flows_[id.index()];
   flow = {path, none, none, ++serials_};
-  for (const Crossing& crossing : crossings_of(path)) {
+  for (const Crossing& crossing : crossings(path)) {
     Link& link = links_[crossing.link];
     link.wanted += paths_[path.index()].narrowest * crossing.weight;
     link.weight += crossing.weight;
@@ -79,7 +79,7 @@ void FairRates::remove(FlowId id) {
   component.flows[flow.place] = no_flow;
   if (!component.changed) changed_.push_back(ComponentId{flow.component});
   component.changed = true;
-  for (const Crossing& crossing : crossings_of(flow.path)) {
+  for (const Crossing& crossing : crossings(flow.path)) {
     Link& link = links_[crossing.link];
     link.wanted -= paths_[flow.path.index()].narrowest * crossing.weight;
     link.weight -= crossing.weight;

@@ -57,7 +57,11 @@ class FairRates {
 
   [[nodiscard]] std::size_t flows() const { return ids_ - free_.size(); }
   [[nodiscard]] std::size_t components() const { return components_.size() - free_components_.size(); }
-  [[nodiscard]] std::span<const Crossing> crossings(FlowId flow) const { return crossings_of(flows_[flow.index()].path); }
+  [[nodiscard]] std::span<const Crossing> crossings(FlowId flow) const { return crossings(flows_[flow.index()].path); }
+  [[nodiscard]] std::span<const Crossing> crossings(PathId path) const {
+    const Path& it = paths_[path.index()];
+    return {crossings_.data() + it.first, crossings_.data() + it.last};
+  }
   [[nodiscard]] Rate rate(FlowId flow) const;
 
  private:
@@ -98,10 +102,6 @@ class FairRates {
     bool changed = false;               // flows have left since the last settlement
   };
 
-  [[nodiscard]] std::span<const Crossing> crossings_of(PathId path) const {
-    const Path& it = paths_[path.index()];
-    return {crossings_.data() + it.first, crossings_.data() + it.last};
-  }
   /// Do its flows depend on each other?
   [[nodiscard]] bool joins(const Link& link) const { return link.wanted > link.whole_capacity; }
   /// Can it limit a flow? One that a flow has to itself can, although it joins it to nobody.

@@ -57,6 +57,8 @@ class FlowNetwork {
   /// A path without links moves bytes in no time.
   PathId add_path(std::span<const LinkId> links, std::span<const std::int32_t> weights = {}) { return rates_.add_path(links, weights); }
 
+  [[nodiscard]] std::span<const Crossing> crossings(PathId path) const { return rates_.crossings(path); }
+
   /// A flow (each of those that are taken as one) of so many bytes on the wire starts now.
   void start(PathId path, Bytes wire, FlowTag tag, FlowOwner owner = 0);
 

@@ -30,6 +30,7 @@ struct CostModel {
 struct SimulateOptions {
   Fidelity fidelity = Fidelity::flow;
   bool record_link_rates = false;          // fills SimulationResult::link_rates
+  bool fold = true;                        // simulate one of each class of ranks that are alike (folding.hpp): same result, less work
 };
 
 /// One collective instance as it ran.
@@ -44,6 +45,7 @@ struct SimulationResult {
   std::vector<Bytes> link_bytes;           // payload carried, by LinkId
   std::vector<LinkRate> link_rates;        // in time order
   std::uint64_t events = 0;
+  std::size_t classes = 0;                 // of ranks that are alike, each simulated once; 0 where none are
 };
 
 /// No op can run, yet some have not: what() lists the ranks with the op that each waits on.

@@ -61,9 +61,10 @@ void run(benchmark::State& state, const ir::Schedule& schedule, sim::Fidelity fi
   const hw::Topology topology(cluster);
   const sim::CostModel cost{hw::GpuCostModel(cluster.gpu), hw::CollectiveModel(cluster.collectives)};
   const ir::Instances instances = ir::match_instances(schedule);
-  std::uint64_t events = 0;
-  for (auto _ : state) events = sim::simulate(schedule, instances, topology, cost, {.fidelity = fidelity}).events;
-  state.counters["events"] = static_cast<double>(events);
+  sim::SimulationResult result;
+  for (auto _ : state) result = sim::simulate(schedule, instances, topology, cost, {.fidelity = fidelity});
+  state.counters["events"] = static_cast<double>(result.events);
+  state.counters["classes"] = static_cast<double>(result.classes);
 }
 
 void uniform_all_to_all_of(benchmark::State& state) {
