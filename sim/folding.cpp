@@ -84,16 +84,22 @@ class Refinement {
     }
   }
 
-  /// False where they are too many. A collective is met at its first member, a message at its sender.
+  /// A collective is met at its first member, a message at its sender.
+  [[nodiscard]] bool is_met_at(Rank rank, const ir::Work& work) const {
+    if (const auto* collective = std::get_if<ir::Collective>(&work)) return schedule_.member_of(rank, collective->axis) == 0;
+    if (std::holds_alternative<ir::AllToAll>(work)) return schedule_.member_of(rank, ir::Axis::expert) == 0;
+    return std::holds_alternative<ir::Send>(work);
+  }
+
+  /// False where they are too many.
   [[nodiscard]] bool collect_uses() {
     for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
       const Rank rank{static_cast<std::int32_t>(r)};
       const auto program = schedule_.ranks[r].program;
       for (const ir::OpIndex op : distinct_[program.index()]) {
         const ir::Work& work = schedule_.programs[program.index()].ops[op.index()].work;
-        if (!ir::communicates(work) || std::holds_alternative<ir::Recv>(work)) continue;
-        ir::ResolvedCollective collective = ir::resolve_collective(schedule_, rank, schedule_.program_of(rank).ops[op.index()]);
-        if (collective.members.front() == rank) collect(std::move(collective), static_cast<Colour>(op.value));
+        if (!is_met_at(rank, work)) continue;
+        collect(ir::resolve_collective(schedule_, rank, schedule_.program_of(rank).ops[op.index()]), static_cast<Colour>(op.value));
         if (transfers_.size() > most_transfers) return false;
       }
     }

@@ -22,9 +22,9 @@ hw::ClusterSpec cluster_of(std::int64_t gpus) {
   return cluster;
 }
 
-/// Every rank sends 20,000 rows, in all, to the ranks of its group of `positions`.
+/// Every rank sends 156 rows to each rank of its group of `positions`: 20,000 in all among 128, as in the EP64_TP2 guide.
 ir::RoutingShape routing_shape(std::int32_t ranks, std::int32_t positions) {
-  return {.layers = 1, .sources = ranks, .experts = positions, .top_k = 2, .expert_positions = positions, .tokens = 10'000};
+  return {.layers = 1, .sources = ranks, .experts = positions, .top_k = 2, .expert_positions = positions, .tokens = 78 * positions};
 }
 
 /// Rows per pair times U(0.5, 1.5), rescaled to what the source sends.
