@@ -12,8 +12,8 @@ namespace {
 class Replay {
  public:
   Replay(const ir::Schedule& schedule, const ir::Instances& instances, const Durations& durations)
-      : schedule_(schedule), instances_(instances), durations_(durations), graphs_(graphs_of(schedule)), progress_(schedule, graphs_),
-        arrived_(instances.all.size()) {
+      : schedule_(schedule), instances_(instances), durations_(durations), graphs_(graphs_of(schedule)),
+        progress_(schedule, graphs_, all_ranks(schedule)), arrived_(instances.all.size()) {
     for (const auto& rank : durations) trace_.ops.emplace_back(rank.size());
   }
 
@@ -37,6 +37,12 @@ class Replay {
     std::vector<sim::ProgramGraph> graphs;
     for (const ir::Program& program : schedule.programs) graphs.emplace_back(program);
     return graphs;
+  }
+
+  static std::vector<Rank> all_ranks(const ir::Schedule& schedule) {
+    std::vector<Rank> ranks;
+    for (std::size_t r = 0; r < schedule.ranks.size(); ++r) ranks.push_back(Rank{static_cast<std::int32_t>(r)});
+    return ranks;
   }
 
   ir::OpInterval& interval(ir::InstanceMember at) { return trace_.ops[at.rank.index()][at.op.index()]; }
