@@ -65,6 +65,7 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
   report.expert_load = summarize_expert_load(schedule);
   report.critical_path = summarize_critical_path(schedule, forecast.instances, result.trace, classes);
   report.events = result.events;
+  report.classes = result.classes;
   report.wall_seconds = forecast.wall.value();
   return report;
 }

@@ -121,6 +121,7 @@ struct Report {
   CriticalPathSummary critical_path;
   std::vector<KnobEffect> sensitivity;    // empty unless asked for; the largest gain first
   std::uint64_t events = 0;
+  std::size_t classes = 0;                // of ranks that are alike, each simulated once (sim/folding.hpp); 0 where every rank was
   double wall_seconds = 0;
   std::optional<MeasuredFacts> measured;  // absent in forecasts
 };

@@ -147,6 +147,11 @@ void write_floors_and_engine(JsonWriter& json, const Report& report) {
   json.field("network_seconds", report.floors.network.value());
   json.field("step_over_floor", report.floors.step_over_floor);
   json.close();
+  if (report.classes > 0) {
+    json.open_object("folded");
+    json.field("classes", static_cast<std::int64_t>(report.classes));
+    json.close();
+  }
   json.open_object("engine");
   json.field("events", static_cast<std::int64_t>(report.events));
   json.field("wall_seconds", report.wall_seconds);

@@ -168,6 +168,17 @@ TEST_CASE("two runs differ in nothing but the wall clock") {
   CHECK(run("") != run("--set workload.sequences=64"));
 }
 
+TEST_CASE("folding is reported, and without it the forecast is the same") {
+  auto folded = nlohmann::json::parse(fabricast("simulate configs/experiments/ep64_tp2.json --json -").out);
+  auto whole = nlohmann::json::parse(fabricast("simulate configs/experiments/ep64_tp2.json --no-folding --json -").out);
+  CHECK(folded.at("folded").at("classes") < 128);
+  CHECK_FALSE(whole.contains("folded"));
+  CHECK(folded.at("engine").at("events") < whole.at("engine").at("events"));
+  folded.erase("folded");
+  for (nlohmann::json* report : {&folded, &whole}) report->erase("engine");
+  CHECK(folded == whole);
+}
+
 TEST_CASE("memory that does not suffice is reported, and is a no only where it was asked") {
   const std::string tight = "simulate " + small + " --quiet --set cluster.gpu.memory='8 GiB'";
   CHECK(fabricast(tight).code == 0);

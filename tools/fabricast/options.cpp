@@ -35,6 +35,7 @@ void SimulationOptions::declare(Syntax& syntax, const std::string& trace_help) {
                 "Network model: bound (byte floor plus latency), flow (links shared max-min fairly; flows that end within 1 % of their time "
                 "may end together) or flow-exact (no such liberty)",
                 "bound|flow|flow-exact");
+  syntax.flag("--no-folding", unfolded, "Simulate every rank, even where ranks are alike and one stands for all; the result is the same");
   syntax.flag("--require-fit", require_fit, "Exit with 1 if the fullest GPU's memory does not suffice");
 }
 
@@ -42,6 +43,7 @@ sim::SimulateOptions SimulationOptions::simulate_options() const {
   sim::SimulateOptions options;
   options.record_link_rates = trace.has_value();
   options.fidelity = fidelity_named(fidelity);
+  options.fold = !unfolded;
   return options;
 }
 

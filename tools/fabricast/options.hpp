@@ -31,6 +31,7 @@ struct SimulationOptions {
   std::optional<std::string> trace;
   std::string fidelity = "flow";
   bool require_fit = false;
+  bool unfolded = false;
 
   void declare(Syntax& syntax, const std::string& trace_help);
   [[nodiscard]] sim::SimulateOptions simulate_options() const;   // throws UsageError
