@@ -1,4 +1,5 @@
-// How long each computation of a schedule takes. Ops whose size is the same on every rank are priced once per program.
+// How long each computation of a schedule takes, alone and while others hold part of the GPU. Ops whose size is the same on every rank are
+// priced once per program and load.
 #pragma once
 
 #include <optional>
@@ -16,13 +17,24 @@ class ComputeTimes {
 
   /// Of an op that does not communicate.
   [[nodiscard]] SimTime of(Rank rank, ir::OpIndex op) const;
+  /// The same if others held `load` from its start to its end. Never less.
+  [[nodiscard]] SimTime of(Rank rank, ir::OpIndex op, const hw::GpuLoad& load);
 
  private:
-  [[nodiscard]] SimTime price(Rank rank, ir::OpIndex op) const;
+  struct UnderLoad {
+    hw::GpuLoad load;
+    SimTime time;
+  };
+  struct Entry {
+    std::optional<SimTime> alone;           // nothing where ranks differ
+    std::vector<UnderLoad> under_load;
+  };
+
+  [[nodiscard]] SimTime price(Rank rank, ir::OpIndex op, const hw::GpuLoad& load) const;
 
   const ir::Schedule& schedule_;
   const hw::GpuCostModel& gpu_;
-  std::vector<std::vector<std::optional<SimTime>>> same_on_all_ranks_;  // [program][op]
+  std::vector<std::vector<Entry>> same_on_all_ranks_;  // [program][op]
 };
 
 }  // namespace fabricast::sim

@@ -26,6 +26,7 @@ struct CostModel {
 struct SimulateOptions {
   Fidelity fidelity = Fidelity::flow;
   bool record_link_rates = false;          // fills SimulationResult::link_rates
+  bool interference = true;                // communication kernels slow the computation beside them; never at `bound`
 };
 
 /// One collective instance as it ran.
@@ -39,6 +40,7 @@ struct SimulationResult {
   std::vector<InstanceInterval> instances; // by ir::InstanceId
   std::vector<Bytes> link_bytes;           // payload carried, by LinkId
   std::vector<LinkRate> link_rates;        // in time order
+  std::vector<SimTime> slowed_by;          // by Rank: what interference added to its computations
   std::uint64_t events = 0;
 };
 
@@ -59,6 +61,8 @@ class PhysicsError : public std::logic_error {
 /// the last of its own transfers, in or out; without any, when the base latency has passed. A collective without transfers (one member, no
 /// bytes) takes no time. Send and receive start together and end with their transfer. At `bound` fidelity all members end at base latency
 /// + floor. Throws DeadlockError, PhysicsError.
+/// With interference a member's communication kernel holds SMs of its GPU from its op's issue (it spins until the others arrive) to its op's
+/// end, and memory bandwidth from the collective's start (kernel_loads.hpp); computation proceeds on what is left (gpu_sharing.hpp).
 [[nodiscard]] SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology,
                                         const CostModel& cost, const SimulateOptions& options);
 

@@ -1,6 +1,7 @@
 #include "validation/report.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "validation/report_parts.hpp"
 
@@ -22,6 +23,13 @@ void fill_rates(Report& report) {
   report.tokens_per_second_per_gpu = report.tokens_per_second / ranks;
   if (report.tokens_per_step > 0) report.seconds_per_token = report.step.value() / static_cast<double>(report.tokens_per_step);
   if (report.peak > FlopPerSecond(0)) report.mfu = (report.model_flop_per_step / report.step).value() / (report.peak.value() * ranks);
+}
+
+/// 0 for none: a measurement cannot tell.
+Seconds mean_of(const std::vector<SimTime>& by_rank) {
+  if (by_rank.empty()) return {};
+  const SimTime sum = std::accumulate(by_rank.begin(), by_rank.end(), SimTime{});
+  return to_seconds(sum) / static_cast<double>(by_rank.size());
 }
 
 Floors floors_of(const ComputationAccount& computation, const LinkAccount& links, Seconds step) {
@@ -56,6 +64,7 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
 
   LinkAccount links = account_links(forecast.topology.links(), result.link_bytes, report.step);
   report.time = time.total;
+  report.time.interference = mean_of(result.slowed_by);
   report.floors = floors_of(computation, links, report.step);
   report.ops = std::move(computation.ops);
   report.collectives = summarize_collectives(schedule, forecast.instances, result.instances, classes, time);

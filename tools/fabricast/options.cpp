@@ -16,6 +16,7 @@ bool CommonOptions::prints_summary() const { return !quiet && !(json && Output::
 void SimulationOptions::declare(Syntax& syntax, const std::string& trace_help) {
   syntax.option("--trace", trace, trace_help, "FILE");
   syntax.option("--fidelity", fidelity, "Network model: bound (byte floor plus latency) or flow (links shared max-min fairly)", "bound|flow");
+  syntax.option("--interference", interference, "Do communication kernels slow the computation beside them?", "on|off");
   syntax.flag("--require-fit", require_fit, "Exit with 1 if the fullest GPU's memory does not suffice");
 }
 
@@ -26,6 +27,11 @@ sim::SimulateOptions SimulationOptions::simulate_options() const {
     options.fidelity = sim::Fidelity::bound;
   } else if (fidelity != "flow") {
     throw UsageError("--fidelity is 'bound' or 'flow', not '" + fidelity + "'" + did_you_mean(fidelity, {"bound", "flow"}));
+  }
+  if (interference == "off") {
+    options.interference = false;
+  } else if (interference != "on") {
+    throw UsageError("--interference is 'on' or 'off', not '" + interference + "'" + did_you_mean(interference, {"on", "off"}));
   }
   return options;
 }
