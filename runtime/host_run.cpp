@@ -45,7 +45,7 @@ HostRun::HostRun(const ir::Schedule& schedule, const RunOptions& options, Comput
       precision_(require_host_precision(schedule)),
       steps_(steps_of(options)),
       instances_(ir::match_instances(schedule)),
-      transport_(exchange_shapes(schedule, instances_)),
+      transport_(exchange_shapes(schedule, instances_, options.node_of)),
       arenas_(schedule.ranks.size()),
       bells_(schedule.ranks.size() * RankReplay::lanes),
       replays_(schedule.ranks.size()),
@@ -222,6 +222,7 @@ std::string HostRun::absent_members(ir::InstanceMember waiting) const {
 
 MeasuredRun HostRun::collect() {
   MeasuredRun run;
+  run.machine = this_host();
   std::vector<Seconds> lengths;
   for (const ir::Trace& step : traces_) lengths.push_back(length_of(step));
   run.step_length = spread_of(std::move(lengths));

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "hardware_models/all_to_all_route.hpp"
 #include "hardware_models/collectives.hpp"
 #include "hardware_models/kernels.hpp"
 #include "hardware_models/units.hpp"
@@ -24,6 +25,8 @@ struct ExchangeShape {
   std::size_t members;
   std::vector<Bytes> counts;
   hw::Precision precision;             // of the elements that a reduction sums, in fp32 and in member order
+  // All-to-all that goes over relays (hierarchical): its phases. Empty: each member has its pieces from the others themselves.
+  std::vector<std::vector<hw::RoutedTransfer>> route{};
 };
 
 /// One member's part. all-gather: own shard in, all shards out in member order; reduce-scatter: the reverse; all-to-all: what goes to each

@@ -4,11 +4,14 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "hardware_models/units.hpp"
+#include "runtime/executor.hpp"
+#include "runtime/numerics.hpp"
 #include "validation/experiment.hpp"
 #include "validation/forecast.hpp"
 
@@ -21,6 +24,7 @@ struct OpSummary {
   Seconds busy;
   Flop flop;
   double bytes = 0;                       // device-memory traffic
+  std::optional<runtime::Spread> each{};  // measured: of one op, over ranks, ops and timed steps
 };
 
 /// Communication of one label; sums over a group's instances, averaged over groups.
@@ -34,6 +38,7 @@ struct CollectiveSummary {
   BytesPerSecond algorithm_bandwidth, bus_bandwidth;   // as nccl-tests defines them: bytes / time, and that times its bus factor
   Seconds busy, exposed;                  // mean over ranks: in progress, and while the rank computes nothing; where several collectives
                                           // are exposed at once each takes an equal share
+  std::optional<runtime::Spread> each{};  // measured: of one member's op, over ranks, ops and timed steps
 };
 
 struct LinkSummary {
@@ -69,6 +74,16 @@ struct Floors {
   double step_over_floor = 1.0;           // step over the largest of them
 };
 
+/// Of an execution.
+struct MeasuredFacts {
+  std::string backend;
+  runtime::Machine machine;
+  std::uint64_t seed = 1;
+  std::int64_t warm_up_steps = 0, timed_steps = 0;
+  runtime::Spread step;
+  std::optional<runtime::Numerics> numerics;
+};
+
 struct Report {
   std::string experiment, source = "simulated", fidelity = "flow", phase = "forward";
   std::int64_t ranks = 0, nodes = 0, tokens_per_step = 0;
@@ -87,6 +102,7 @@ struct Report {
   Floors floors;
   std::uint64_t events = 0;
   double wall_seconds = 0;
+  std::optional<MeasuredFacts> measured;  // absent in forecasts
 };
 
 /// 0 where the whole is 0.

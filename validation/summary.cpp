@@ -13,30 +13,14 @@ constexpr double least_share_listed = 0.002;   // of the step; smaller classes a
 constexpr std::size_t hottest_links_shown = 5;
 
 std::string heading(const Report& report) {
+  if (report.measured) {
+    return fmt::format("{}: {} step of {} tokens on {} (measured, {} backend)", report.experiment, report.phase,
+                       show_count(static_cast<double>(report.tokens_per_step)), count_of(report.ranks, "rank"), report.measured->backend);
+  }
   return fmt::format("{}: {} step of {} tokens on {} ({}), {} ({})", report.experiment, report.phase,
                      show_count(static_cast<double>(report.tokens_per_step)), count_of(report.ranks, "GPU"), count_of(report.nodes, "node"),
                      report.source, report.fidelity);
 }
-
-std::string headline(const Report& report) {
-  Table table({{"", Table::Align::left}, {"", Table::Align::left}});
-  table.add({"Step", show(report.step)});
-  table.add({"Throughput", fmt::format("{} tokens/s  ({} per GPU)", show_count(report.tokens_per_second),
-                                       show_count(report.tokens_per_second_per_gpu))});
-  table.add({"MFU", fmt::format("{} of {} dense per GPU", show_share(report.mfu), show(report.peak))});
-  table.add({"Memory", fmt::format("{}: {} of {} on the fullest GPU", report.memory.fits ? "fits" : "DOES NOT FIT",
-                                   show_memory(report.memory.peak), show_memory(report.memory.capacity))});
-  if (report.expert_load.imbalance > 1.0) {
-    table.add({"Expert load", fmt::format("most loaded rank has {} the mean", show_factor(report.expert_load.imbalance))});
-  }
-  return table.text() + '\n';
-}
-
-/// Lines of a table of times; classes too small to matter are gathered in one line.
-struct Remainder {
-  std::size_t classes = 0;
-  Seconds busy, exposed;
-};
 
 std::vector<OpSummary> by_time(std::vector<OpSummary> ops) {
   std::stable_sort(ops.begin(), ops.end(), [](const OpSummary& a, const OpSummary& b) { return a.busy > b.busy; });
@@ -47,6 +31,51 @@ std::vector<CollectiveSummary> by_time(std::vector<CollectiveSummary> collective
   std::stable_sort(collectives.begin(), collectives.end(), [](const auto& a, const auto& b) { return a.busy > b.busy; });
   return collectives;
 }
+
+void add_measured(Table& table, const MeasuredFacts& facts) {
+  table.add({"Machine", fmt::format("{}, {}", facts.machine.host, facts.machine.device)});
+  if (!facts.numerics) return;
+  table.add({"Numerics", fmt::format("{}: largest error {:.2e} of the largest logit, tolerance {:.2e}",
+                                     facts.numerics->passed ? "equal to the reference" : "WRONG", facts.numerics->max_relative_error,
+                                     facts.numerics->tolerance)});
+}
+
+std::string measured_table(const Report& report, TextStyle style) {
+  Table table({{"op", Table::Align::left}, {"kind", Table::Align::left}, {"count"}, {"p10"}, {"median"}, {"p90"}});
+  for (const OpSummary& op : by_time(report.ops)) {
+    table.add({op.label, op.kind, show_count(op.count), show(op.each->p10), show(op.each->median), show(op.each->p90)});
+  }
+  if (!report.collectives.empty()) table.add_rule();
+  for (const CollectiveSummary& collective : by_time(report.collectives)) {
+    const runtime::Spread& each = *collective.each;
+    table.add({collective.label, collective.kind, show_count(collective.count), show(each.p10), show(each.median), show(each.p90)});
+  }
+  return style.strong("Each op") + " (over ranks and timed steps)\n" + table.text();
+}
+
+std::string headline(const Report& report) {
+  Table table({{"", Table::Align::left}, {"", Table::Align::left}});
+  table.add({"Step", report.measured ? fmt::format("{}  (median of {}; p10 {}, p90 {})", show(report.measured->step.median),
+                                                    report.measured->timed_steps, show(report.measured->step.p10),
+                                                    show(report.measured->step.p90))
+                                     : show(report.step)});
+  table.add({"Throughput", fmt::format("{} tokens/s  ({} per GPU)", show_count(report.tokens_per_second),
+                                       show_count(report.tokens_per_second_per_gpu))});
+  if (report.peak > FlopPerSecond(0)) table.add({"MFU", fmt::format("{} of {} dense per GPU", show_share(report.mfu), show(report.peak))});
+  table.add({"Memory", fmt::format("{}: {} of {} on the fullest rank", report.memory.fits ? "fits" : "DOES NOT FIT",
+                                   show_memory(report.memory.peak), show_memory(report.memory.capacity))});
+  if (report.expert_load.imbalance > 1.0) {
+    table.add({"Expert load", fmt::format("most loaded rank has {} the mean", show_factor(report.expert_load.imbalance))});
+  }
+  if (report.measured) add_measured(table, *report.measured);
+  return table.text() + '\n';
+}
+
+/// Lines of a table of times; classes too small to matter are gathered in one line.
+struct Remainder {
+  std::size_t classes = 0;
+  Seconds busy, exposed;
+};
 
 void add_computation(Table& table, const Report& report) {
   Remainder rest;
@@ -168,6 +197,7 @@ std::string memory_table(const MemorySummary& memory) {
 
 std::string summary(const Report& report, TextStyle style) {
   std::string out = style.strong(heading(report)) + "\n\n" + headline(report);
+  if (report.measured && report.peak == FlopPerSecond(0)) return out + time_table(report, style) + measured_table(report, style);
   out += time_table(report, style) + collective_table(report, style) + link_table(report, style);
   out += style.strong("Memory") + fmt::format(" (rank {}, the fullest)\n", report.memory.fullest.value);
   out += memory_table(report.memory) + '\n';

@@ -9,6 +9,8 @@
 #include "hardware_models/config_error.hpp"
 #include "hardware_models/gpu_config.hpp"
 
+namespace fabricast::gpu_cost_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -292,3 +294,5 @@ TEST_CASE("a specification that no chip can have is refused") {
   gpu.contention = 0.6;
   CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
 }
+
+}  // namespace fabricast::gpu_cost_test

@@ -10,6 +10,8 @@
 #include "tests/sim/max_min_reference.hpp"
 #include "tests/sim/random.hpp"
 
+namespace fabricast::fair_rates_test {
+
 using namespace fabricast;
 using sim::FairRates;
 using sim::FlowId;
@@ -166,3 +168,5 @@ TEST_CASE("links whose load changed are named once, and only they") {
   pair.rates.settle();
   CHECK(pair.rates.changed_links().empty());
 }
+
+}  // namespace fabricast::fair_rates_test

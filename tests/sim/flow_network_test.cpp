@@ -10,6 +10,8 @@
 #include "tests/sim/flow_network_reference.hpp"
 #include "tests/sim/random.hpp"
 
+namespace fabricast::flow_network_test {
+
 using namespace fabricast;
 using sim::Engine;
 using sim::Event;
@@ -304,3 +306,5 @@ TEST_CASE("two networks in interleaved engines do what each does alone") {
   CHECK(network_a.outcome().ends == run(capacity, a, 1e-3).ends);
   CHECK(network_b.outcome().ends == run(capacity, b, 1e-3).ends);
 }
+
+}  // namespace fabricast::flow_network_test

@@ -10,6 +10,8 @@
 #include "tests/sim/max_min_reference.hpp"
 #include "tests/sim/random.hpp"
 
+namespace fabricast::max_min_test {
+
 using namespace fabricast;
 using sim::MaxMinSolver;
 
@@ -152,3 +154,5 @@ TEST_CASE("on random instances no link is above its capacity and every flow has 
     for (std::size_t f = 0; f < rates.size(); ++f) REQUIRE((instance.links_of[f].empty() || has_bottleneck(instance, rates, load, f)));
   }
 }
+
+}  // namespace fabricast::max_min_test
