@@ -110,7 +110,7 @@ CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm 
   if (plan.transfers.empty()) return plan;
   plan.base_latency = to_sim_time(model.base_latency(kind));
   plan.floor = hw::byte_floor(kind, gpu_of, counts, topology);
-  plan.loads = kernel_loads(model.footprint(kind, algorithm, size_of(kind, counts, gpu_of.size())), plan, gpu_of, topology);
+  plan.loads = kernel_loads(footprint_of(kind, algorithm, size_of(kind, counts, gpu_of.size()), nodes, model), plan, gpu_of, topology);
   return plan;
 }
 

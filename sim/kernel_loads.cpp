@@ -7,6 +7,8 @@
 namespace fabricast::sim {
 namespace {
 
+constexpr std::int64_t channels_per_peer = 2;
+
 Seconds narrowest_link_time(Bytes wire, const hw::Route& route, const hw::Topology& topology) {
   Seconds time{};
   for (const LinkId link : route.links()) time = std::max(time, wire / topology.links()[link.index()].bandwidth);
@@ -61,6 +63,17 @@ class Account {
 };
 
 }  // namespace
+
+hw::KernelFootprint footprint_of(hw::CollectiveKind kind, hw::CollectiveAlgorithm algorithm, Bytes size, std::span<const NodeId> node_of,
+                                 const hw::CollectiveModel& model) {
+  hw::KernelFootprint footprint = model.footprint(kind, algorithm, size);
+  const bool point_to_point = kind == hw::CollectiveKind::send || kind == hw::CollectiveKind::all_to_all;
+  const bool spans_nodes = std::any_of(node_of.begin(), node_of.end(), [&](NodeId node) { return node != node_of.front(); });
+  if (point_to_point && spans_nodes) {
+    footprint.sms = std::min(footprint.sms, channels_per_peer * (static_cast<std::int64_t>(node_of.size()) - 1));
+  }
+  return footprint;
+}
 
 std::vector<hw::GpuLoad> kernel_loads(const hw::KernelFootprint& footprint, const CollectivePlan& plan, std::span<const GpuId> gpu_of,
                                       const hw::Topology& topology) {

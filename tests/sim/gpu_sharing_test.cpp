@@ -12,6 +12,8 @@
 #include "tests/sim/replays.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
+namespace fabricast::gpu_sharing_test {
+
 using namespace fabricast;
 using hw::CollectiveKind;
 using hw::GpuLoad;
@@ -180,6 +182,25 @@ TEST_CASE("a collective that waits for a peer holds its SMs already") {
   CHECK(tests::seconds(result.trace.ops[0][0].end) == doctest::Approx(1.5 * tests::seconds(apart)).epsilon(1e-9));
 }
 
+// 2 of 10 SMs are held: 8 tiles run in one wave as before, 9 and 10 in two.
+TEST_CASE("a message across nodes holds two SMs") {
+  hw::ClusterSpec cluster = ideal_cluster(2, 1);
+  cluster.gpu.memory_bandwidth = BytesPerSecond(1e18);
+  cluster.gpu.streaming_multiprocessors = 10;
+  cluster.gpu.gemm.split_k = 1 << 20;
+  for (const std::int64_t tiles : {8, 9, 10}) {
+    HandMade made(2);
+    made.own_program(1);
+    made.group(Axis::pipeline, {0, 1});
+    made.op_of(0, 0, hw::Gemm<ir::Extent>{ir::rows(128 * tiles), 128, 4096, hw::Precision::bf16});
+    made.op_of(0, 1, ir::Send{Axis::pipeline, 1, 0, ir::rows(100'000'000), 1});
+    made.op_of(1, 1, ir::Recv{Axis::pipeline, 0, 0, ir::rows(100'000'000), 1});
+    const SimTime apart = replay(cluster, made.schedule(), {.interference = false}).trace.ops[0][0].end;
+    const SimTime beside = replay(cluster, made.schedule()).trace.ops[0][0].end;
+    CHECK(tests::seconds(beside) == doctest::Approx((tiles > 8 ? 2 : 1) * tests::seconds(apart)).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("where nothing overlaps, and at bound fidelity, interference changes nothing") {
   const hw::ClusterSpec cluster = two_gpus();
   HandMade apart(2);
@@ -214,3 +235,5 @@ TEST_CASE("in a random schedule interference lengthens computations only, by a f
     }
   }
 }
+
+}  // namespace fabricast::gpu_sharing_test
