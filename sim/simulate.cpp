@@ -58,7 +58,7 @@ class Replay {
          const SimulateOptions& options)
       : schedule_(schedule), instances_(instances), fidelity_(options.fidelity),
         interferes_(options.interference && options.fidelity != Fidelity::bound), graphs_(graphs_of(schedule)), progress_(schedule, graphs_),
-        times_(schedule, cost.gpu), sharing_(engine_, static_cast<std::uint32_t>(Kind::computation_ended), times_, schedule.ranks.size()),
+        times_(schedule, cost, topology), sharing_(engine_, static_cast<std::uint32_t>(Kind::computation_ended), times_, schedule.ranks.size()),
         network_(engine_, static_cast<std::uint32_t>(Kind::network), capacities(topology), {.record_rates = options.record_link_rates}),
         plans_(schedule, topology, cost.collectives, network_), running_(instances.all.size()) {
     std::size_t members = 0;

@@ -5,9 +5,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "hardware_models/collective_model.hpp"
-#include "hardware_models/gpu_cost.hpp"
 #include "hardware_models/topology.hpp"
+#include "sim/cost_model.hpp"
 #include "sim/link_rate.hpp"
 #include "strategies/ir/instances.hpp"
 #include "strategies/ir/schedule.hpp"
@@ -17,11 +16,6 @@ namespace fabricast::sim {
 
 /// bound: each collective takes its byte floor plus latency. flow: max-min fair fluid flows on real routes.
 enum class Fidelity : std::uint8_t { bound, flow };
-
-struct CostModel {
-  hw::GpuCostModel gpu;
-  hw::CollectiveModel collectives;
-};
 
 struct SimulateOptions {
   Fidelity fidelity = Fidelity::flow;

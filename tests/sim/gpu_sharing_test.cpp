@@ -41,8 +41,10 @@ GpuLoad memory(double bytes_per_second) { return {0, BytesPerSecond(bytes_per_se
 SimTime end_of_pass(std::int64_t rows, const std::vector<Change>& load) {
   HandMade made(1);
   made.op(0, ir::compute(rows));
-  const hw::GpuCostModel gpu(ideal_cluster(1, 1).gpu);
-  sim::ComputeTimes times(made.schedule(), gpu);
+  const hw::ClusterSpec cluster = ideal_cluster(1, 1);
+  const hw::Topology topology(cluster);
+  const sim::CostModel cost = sim::cost_model(cluster);
+  sim::ComputeTimes times(made.schedule(), cost, topology);
   sim::Engine engine;
   sim::GpuSharing sharing(engine, ends, times, 1);
   for (std::uint32_t i = 0; i < load.size(); ++i) engine.schedule(load[i].at, {changes, i, 0});
