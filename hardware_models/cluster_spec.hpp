@@ -106,7 +106,6 @@ struct Faults {
   std::vector<SlowGpu> slow_gpus;
   std::vector<Part> nics, nvlinks;
   std::vector<Uplink> uplinks;
-  [[nodiscard]] bool none() const { return slow_gpus.empty() && nics.empty() && nvlinks.empty() && uplinks.empty(); }
 };
 
 /// Transfers too small to fill the library's pipeline cost more per byte: small_cost times as much at first, falling to 1 as what a

@@ -29,13 +29,6 @@ std::uint64_t ecmp_hash(std::uint64_t seed, GpuId source, GpuId destination) {
   return mix(mix(seed + 0x9e3779b97f4a7c15ULL) ^ pair);
 }
 
-std::vector<std::int32_t> gpus_on_port(const Equipment& equipment) {
-  std::vector<std::int32_t> on_port(equipment.ports.size()), result;
-  for (const std::int32_t port : equipment.port_of) ++on_port[port];
-  for (const std::int32_t port : equipment.port_of) result.push_back(on_port[port]);
-  return result;
-}
-
 }  // namespace
 
 std::string_view name_of(LinkKind kind) {
@@ -59,10 +52,8 @@ Topology::Topology(const ClusterSpec& cluster) {
   gpus_per_node_ = cluster.node.gpus;
   spines_ = paths.spines;
   if (cluster.fabric.spine_choice == SpineChoice::ecmp) ecmp_seed_ = cluster.fabric.ecmp_seed;
-  uniform_ = cluster.faults.none() && cluster.other_nodes.empty() && !ecmp_seed_;
   ports_ = std::move(wiring.ports);
   class_of_ = gpu_classes(cluster).of;
-  sharers_ = gpus_on_port(equipment);
   leaf_to_spine_ = std::move(paths.leaf_to_spine);
   spine_to_leaf_ = std::move(paths.spine_to_leaf);
   node_latency_ = cluster.node.nvlink_latency;
@@ -71,15 +62,6 @@ Topology::Topology(const ClusterSpec& cluster) {
   vertices_ = std::move(wiring.vertices);
   links_ = std::move(wiring.links);
   cut_levels_ = make_cut_levels(cluster, equipment, plan);
-}
-
-bool Topology::alike(GpuId a, GpuId b) const {
-  const GpuPorts& one = ports_[a.index()];
-  const GpuPorts& other = ports_[b.index()];
-  if (gpu_class(a) != gpu_class(b) || bandwidth(one.to_nvswitch) != bandwidth(other.to_nvswitch)) return false;
-  if (nodes_ == 1) return true;
-  return bandwidth(one.to_nic) == bandwidth(other.to_nic) && bandwidth(one.nic_to_leaf) == bandwidth(other.nic_to_leaf) &&
-         sharers_[a.index()] == sharers_[b.index()];
 }
 
 // shortest_switch_paths() has seen to it that some spine serves both leaves.

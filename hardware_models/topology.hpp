@@ -78,10 +78,6 @@ class Topology {
 
   /// Equal numbers: equal chips, equally slow. 0 … GpuClasses::specs.size() − 1 (equipment.hpp).
   [[nodiscard]] std::int32_t gpu_class(GpuId gpu) const { return class_of_[gpu.index()]; }
-  /// Two GPUs of one class whose links and NIC are equally fast, their NICs serving equally many GPUs. Says nothing of the switches.
-  [[nodiscard]] bool alike(GpuId a, GpuId b) const;
-  /// No fault, no node that differs, no hashing: then places that the wiring makes symmetric behave so.
-  [[nodiscard]] bool uniform() const { return uniform_; }
 
   [[nodiscard]] std::span<const VertexKind> vertices() const { return vertices_; }  // by VertexId
   [[nodiscard]] std::span<const Link> links() const { return links_; }              // by LinkId
@@ -94,13 +90,11 @@ class Topology {
  private:
   struct Uplinks { LinkId up, down; };
   [[nodiscard]] Uplinks between_leaves(GpuId source, GpuId destination) const;
-  [[nodiscard]] BytesPerSecond bandwidth(LinkId link) const { return links_[link.index()].bandwidth; }
 
   std::int64_t nodes_ = 0, gpus_per_node_ = 0, spines_ = 0;
   std::optional<std::uint64_t> ecmp_seed_;
-  bool uniform_ = true;
   std::vector<GpuPorts> ports_;                        // by GpuId
-  std::vector<std::int32_t> class_of_, sharers_;       // by GpuId: gpu_class(), and how many GPUs its NIC serves
+  std::vector<std::int32_t> class_of_;                 // by GpuId
   std::vector<std::optional<LinkId>> leaf_to_spine_, spine_to_leaf_;  // [leaf · spines + spine]
   Seconds node_latency_{}, leaf_latency_{}, spine_latency_{};
   std::vector<VertexKind> vertices_;
