@@ -53,10 +53,10 @@ Reach reach_of(std::span<const GpuId> gpu_of, const Topology& topology) {
   return reach;
 }
 
-BytesPerSecond links_of(std::int32_t member, const CutLevel& level, const Reach& reach) {
+BytesPerSecond links_of(std::int32_t member, GpuId gpu, const CutLevel& level, const Reach& reach) {
   BytesPerSecond bandwidth{};
-  if (reach.has_peer_in_node[member]) bandwidth += level.gpu_nvlink;
-  if (reach.crosses_nodes) bandwidth += level.gpu_network;
+  if (reach.has_peer_in_node[member] && !level.gpu_nvlink.empty()) bandwidth += level.gpu_nvlink[gpu.index()];
+  if (reach.crosses_nodes) bandwidth += level.gpu_network[gpu.index()];
   return bandwidth;
 }
 
@@ -77,7 +77,7 @@ Parts parts_of(const CutLevel& level, std::span<const GpuId> gpu_of, const Reach
     BytesPerSecond own{};
     for (; i < parts.members.size() && part(parts.members[i]) == part(first) && port(parts.members[i]) == port(first); ++i) {
       parts.part_of[parts.members[i]] = static_cast<std::int32_t>(parts.size()) - 1;
-      own += links_of(parts.members[i], level, reach);
+      own += links_of(parts.members[i], gpu_of[parts.members[i]], level, reach);
     }
     parts.bandwidth.back() += shared ? std::min(own, level.port_bandwidth[port(first)]) : own;
   }

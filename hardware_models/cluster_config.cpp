@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "hardware_models/cluster_variations.hpp"
 #include "hardware_models/collective_config.hpp"
+#include "hardware_models/equipment.hpp"
 #include "hardware_models/gpu_config.hpp"
 #include "hardware_models/json_reader.hpp"
 
@@ -11,6 +13,8 @@ namespace {
 
 constexpr IntegerRange node_range{1, 1 << 17};
 constexpr IntegerRange gpus_per_node_range{1, 1024};
+constexpr IntegerRange nics_per_node_range{1, 1024};
+constexpr IntegerRange seed_range{0, std::int64_t{1} << 40};
 constexpr std::int64_t most_gpus = 1 << 20;  // ten times the largest cluster built so far
 constexpr IntegerRange spine_range{1, 4096};
 constexpr double most_oversubscription = 64;
@@ -19,6 +23,7 @@ NodeSpec read_node(const JsonNode& node) {
   ObjectReader reader(node);
   NodeSpec spec;
   spec.gpus = reader.integer("gpus", gpus_per_node_range);
+  spec.nics = reader.optional_integer("nics", nics_per_node_range);
   spec.nvlink_bandwidth = reader.bandwidth("nvlink_bandwidth");
   spec.nvlink_latency = reader.duration("nvlink_latency");
   spec.pcie_bandwidth = reader.bandwidth("pcie_bandwidth");
@@ -36,6 +41,15 @@ FabricSpec read_fabric(const JsonNode& node) {
   spec.nodes_per_leaf = reader.integer("nodes_per_leaf", node_range);
   spec.spines = reader.integer("spines", spine_range);
   spec.oversubscription = reader.optional_number("oversubscription", 1, most_oversubscription).value_or(1.0);
+  const std::vector<std::pair<std::string, SpineChoice>> choices{
+      {"by_destination", SpineChoice::by_destination}, {"ecmp", SpineChoice::ecmp}, {"adaptive", SpineChoice::adaptive}};
+  spec.spine_choice = reader.optional_choice<SpineChoice>("spine_choice", choices).value_or(SpineChoice::by_destination);
+  if (const auto seed = reader.optional_integer("ecmp_seed", seed_range)) {
+    if (spec.spine_choice != SpineChoice::ecmp) {
+      fail(*node.find("ecmp_seed"), "has no meaning without \"spine_choice\": \"ecmp\"; leave it out or choose ecmp");
+    }
+    spec.ecmp_seed = static_cast<std::uint64_t>(*seed);
+  }
   reader.finish();
   return spec;
 }
@@ -45,9 +59,9 @@ void check(const JsonNode& node, const ClusterSpec& cluster) {
     fail(*node.find("nodes"), fmt::format("with {} GPUs each are {} GPUs; at most {} can be simulated", cluster.node.gpus, cluster.gpus(),
                                           most_gpus));
   }
-  if (cluster.memory_reserve >= cluster.gpu.memory) {
+  if (cluster.memory_reserve >= least_memory(cluster)) {
     fail(*node.find("memory_reserve"), fmt::format("leaves nothing of the GPU's memory of {} bytes; it must be less than that",
-                                                   cluster.gpu.memory.value()));
+                                                   least_memory(cluster).value()));
   }
 }
 
@@ -62,6 +76,8 @@ ClusterSpec read_cluster(const JsonNode& node) {
   cluster.node = read_node(reader.child("node"));
   cluster.fabric = read_fabric(reader.child("fabric"));
   cluster.collectives = read_collectives(reader.child("collectives"));
+  if (const JsonNode* others = reader.optional_child("other_nodes")) cluster.other_nodes = read_other_nodes(*others);
+  if (const JsonNode* faults = reader.optional_child("faults")) cluster.faults = read_faults(*faults);
   cluster.memory_reserve = reader.bytes("memory_reserve");
   reader.finish();
   check(node, cluster);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,25 +60,52 @@ struct GpuSpec {
   GemmEfficiency gemm;
   AttentionEfficiency attention;
   PassEfficiency pass;
+  double slowdown = 1.0;                 // of a faulty chip: every kernel takes so many times as long
 };
 
 struct NodeSpec {
   std::int64_t gpus = 0;
+  std::optional<std::int64_t> nics;      // one per GPU unless given; a multiple or a divisor of gpus
   BytesPerSecond nvlink_bandwidth{};     // per GPU and direction into the NVSwitch plane
   Seconds nvlink_latency{};              // one GPU to another through the switch
-  BytesPerSecond pcie_bandwidth{};       // GPU to its NIC, per direction
+  BytesPerSecond pcie_bandwidth{};       // GPU to its NICs, per direction
 };
 
 enum class FabricKind : std::uint8_t { rail_optimized, fat_tree };
 
+/// How a transfer between leaves finds its spine. by_destination: D-mod-k, which spreads the destinations of a leaf evenly, as InfiniBand's
+/// subnet manager does. ecmp: a seeded hash of source and destination, so that transfers collide on some uplinks and leave others idle.
+/// adaptive: each transfer is spread over all spines at once, so that the uplinks of a leaf are one fluid link.
+enum class SpineChoice : std::uint8_t { by_destination, ecmp, adaptive };
+
 struct FabricSpec {
   FabricKind kind = FabricKind::rail_optimized;
-  BytesPerSecond nic_bandwidth{};        // per NIC (one per GPU) and direction
+  BytesPerSecond nic_bandwidth{};        // per NIC and direction
   Seconds nic_latency{};                 // NIC to NIC through one leaf
   Seconds switch_latency{};              // each further switch hop
   std::int64_t nodes_per_leaf = 0;       // rail_optimized: nodes of a pod (a leaf per rail serves them); fat_tree: nodes under one leaf
   std::int64_t spines = 0;               // share a leaf's uplinks evenly; a flow takes one, so too many leave each thinner than a NIC
   double oversubscription = 1.0;         // leaf: bandwidth down / bandwidth up
+  SpineChoice spine_choice = SpineChoice::by_destination;
+  std::uint64_t ecmp_seed = 0;
+};
+
+/// Nodes first … last where they differ from the others; what is not given is as elsewhere.
+struct OtherNodes {
+  std::int64_t first = 0, last = 0;
+  std::optional<GpuSpec> gpu;
+  std::optional<std::int64_t> nics;
+  std::optional<BytesPerSecond> nic_bandwidth, nvlink_bandwidth, pcie_bandwidth;
+};
+
+/// What is broken or worn. `bandwidth` is the share that is left, in both directions; 0: failed.
+struct Faults {
+  struct SlowGpu { std::int64_t node, gpu; double slowdown; };          // gpu: slot in the node
+  struct Part { std::int64_t node, part; double bandwidth; };           // part: NIC of the node, or slot of the GPU whose NVLink it is
+  struct Uplink { std::int64_t leaf, spine; double bandwidth; };        // leaf: pod · rails + rail, or the leaf of a fat tree
+  std::vector<SlowGpu> slow_gpus;
+  std::vector<Part> nics, nvlinks;
+  std::vector<Uplink> uplinks;
 };
 
 /// Transfers too small to fill the library's pipeline cost more per byte: small_cost times as much at first, falling to 1 as what a
@@ -111,6 +139,8 @@ struct ClusterSpec {
   NodeSpec node;
   FabricSpec fabric;
   CollectiveSpec collectives;
+  std::vector<OtherNodes> other_nodes;
+  Faults faults;
   Bytes memory_reserve{};                // per GPU: context, library buffers, fragmentation
 
   [[nodiscard]] std::int64_t gpus() const { return nodes * node.gpus; }

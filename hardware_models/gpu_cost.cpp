@@ -222,6 +222,7 @@ void check(const GpuSpec& gpu) {
   require(gpu.gemm.throttle >= 0.0 && gpu.gemm.prologue_k >= 0 && gpu.gemm.split_k >= 0, "a GPU's GEMM overheads cannot be negative");
   require(gpu.attention.tile_rows >= 1 && gpu.attention.prologue_keys >= 0 && gpu.attention.softmax_depth >= 0,
           "a GPU's attention overheads cannot be negative");
+  require(gpu.slowdown >= 1.0, "a slow GPU takes longer, not less");
   require(!gpu.gemm.tiles.empty(), "a GPU needs a GEMM tile");
   for (const GemmTile& tile : gpu.gemm.tiles) {
     require(tile.rows >= 1 && tile.columns >= 1 && is_share(tile.efficiency),
@@ -241,7 +242,7 @@ GpuCostModel::GpuCostModel(GpuSpec gpu, Duty duty) : gpu_(std::move(gpu)), duty_
 Seconds GpuCostModel::time(const Kernel& kernel, const GpuLoad& load) const {
   if (std::visit(IsEmpty{}, kernel)) return Seconds(0);
   const Chip chip = what_is_left(gpu_, load);
-  return gpu_.launch + std::visit(WorkTime{chip, duty_}, kernel);
+  return (gpu_.launch + std::visit(WorkTime{chip, duty_}, kernel)) * gpu_.slowdown;
 }
 
 Seconds GpuCostModel::floor(const Kernel& kernel) const {

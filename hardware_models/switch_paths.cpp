@@ -1,11 +1,13 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/breadth_first_search.hpp>
 #include <boost/graph/filtered_graph.hpp>
 #include <boost/range/iterator_range.hpp>
 #include <optional>
-#include <stdexcept>
 
+#include "hardware_models/config_error.hpp"
 #include "hardware_models/topology_parts.hpp"
 
 namespace fabricast::hw {
@@ -53,24 +55,20 @@ std::vector<std::optional<int>> hops_from(Vertex start, const SwitchGraph& graph
   return hops;
 }
 
-/// The spines on a shortest path from `start` to some other leaf, ascending.
-std::vector<Vertex> spines_on_shortest_paths(Vertex start, std::span<const Vertex> leaves, const SwitchGraph& graph, std::size_t vertices) {
-  const auto hops = hops_from(start, graph, vertices);
-  std::vector<Vertex> spines;
-  for (const Vertex leaf : leaves) {
-    if (leaf == start) continue;
-    if (!hops[leaf]) throw std::logic_error("a leaf switch cannot be reached");
-    for (const auto& edge : boost::make_iterator_range(boost::in_edges(leaf, graph))) {
-      const Vertex before = boost::source(edge, graph);
-      if (hops[before] && *hops[before] + 1 == *hops[leaf]) spines.push_back(before);
+/// Every leaf that is wired to spines reaches every other over one of them: in two hops.
+void require_common_spines(std::span<const Vertex> leaves, const SwitchGraph& graph, std::size_t vertices) {
+  for (std::size_t a = 0; a < leaves.size(); ++a) {
+    if (boost::out_degree(leaves[a], graph) == 0) continue;  // serves no NIC
+    const auto hops = hops_from(leaves[a], graph, vertices);
+    for (std::size_t b = 0; b < leaves.size(); ++b) {
+      if (b == a || boost::out_degree(leaves[b], graph) == 0 || (hops[leaves[b]] && *hops[leaves[b]] == 2)) continue;
+      throw ConfigError(fmt::format("leaves {} and {} have no spine left in common, which cuts their GPUs off from each other; leave one spine "
+                                    "working for both", a, b), "/cluster/faults/uplinks");
     }
   }
-  std::sort(spines.begin(), spines.end());
-  spines.erase(std::unique(spines.begin(), spines.end()), spines.end());
-  return spines;
 }
 
-/// The links of one leaf, in the order of `spines`.
+/// The links of one leaf, by spine.
 void append_links_of(Vertex leaf, std::span<const Vertex> spines, const SwitchGraph& graph, SwitchPaths& paths) {
   const std::size_t first = paths.leaf_to_spine.size();
   paths.leaf_to_spine.resize(first + spines.size());
@@ -86,22 +84,22 @@ void append_links_of(Vertex leaf, std::span<const Vertex> spines, const SwitchGr
 
 }  // namespace
 
-// Leaves are joined by spines alone, so a path between two of them has two hops or more. Every leaf is wired to and from every spine, so
-// all pairs have the equal-cost paths that the first leaf has.
+// Leaves are joined by spines alone: a shortest path between two of them has two hops, over any spine that both are wired to. Where no
+// uplink has failed all leaves that serve NICs are wired to all spines, and there is nothing to search.
 SwitchPaths shortest_switch_paths(const Wiring& wiring) {
   SwitchPaths paths;
   const Graph graph = to_graph(wiring);
-  const std::vector<Vertex> leaves = vertices_of(graph, VertexKind::leaf);
+  const std::vector<Vertex> leaves = vertices_of(graph, VertexKind::leaf), spines = vertices_of(graph, VertexKind::spine);
   if (leaves.size() < 2) return paths;
   const SwitchGraph switches(graph, boost::keep_all{}, IsSwitch{&graph});
-  const std::vector<Vertex> spines = spines_on_shortest_paths(leaves.front(), leaves, switches, wiring.vertices.size());
   paths.spines = static_cast<std::int64_t>(spines.size());
+  bool some_failed = false;
   for (const Vertex leaf : leaves) {
-    if (boost::out_degree(leaf, switches) != spines.size() || boost::in_degree(leaf, switches) != spines.size()) {
-      throw std::logic_error("leaves differ in the spines that they are wired to");
-    }
+    const std::size_t uplinks = boost::out_degree(leaf, switches);
+    some_failed = some_failed || uplinks < spines.size();
     append_links_of(leaf, spines, switches, paths);
   }
+  if (some_failed) require_common_spines(leaves, switches, wiring.vertices.size());
   return paths;
 }
 

@@ -16,6 +16,19 @@ std::int32_t spine_for(std::size_t destination, std::int64_t spines) {
   return static_cast<std::int32_t>(digit_sum % spines);
 }
 
+/// The finalizer of SplitMix64 (Steele, Lea and Flood 2014).
+std::uint64_t mix(std::uint64_t value) {
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
+  return value ^ (value >> 31);
+}
+
+/// As a switch hashes the addresses of a flow. One flow per pair of GPUs: NCCL's few queue pairs per connection are taken as one.
+std::uint64_t ecmp_hash(std::uint64_t seed, GpuId source, GpuId destination) {
+  const auto pair = static_cast<std::uint64_t>(source.value) << 32 | static_cast<std::uint32_t>(destination.value);
+  return mix(mix(seed + 0x9e3779b97f4a7c15ULL) ^ pair);
+}
+
 }  // namespace
 
 std::string_view name_of(LinkKind kind) {
@@ -30,13 +43,17 @@ std::string_view name_of(LinkKind kind) {
 
 Topology::Topology(const ClusterSpec& cluster) {
   require_buildable(cluster);
-  Wiring wiring = wire(cluster);
+  const Equipment equipment = equip(cluster);
+  const LeafPlan plan(cluster, equipment);
+  Wiring wiring = wire(cluster, equipment, plan);
   SwitchPaths paths = shortest_switch_paths(wiring);
   for (std::size_t gpu = 0; gpu < wiring.ports.size(); ++gpu) wiring.ports[gpu].spine = spine_for(gpu, paths.spines);
   nodes_ = cluster.nodes;
   gpus_per_node_ = cluster.node.gpus;
   spines_ = paths.spines;
+  if (cluster.fabric.spine_choice == SpineChoice::ecmp) ecmp_seed_ = cluster.fabric.ecmp_seed;
   ports_ = std::move(wiring.ports);
+  class_of_ = gpu_classes(cluster).of;
   leaf_to_spine_ = std::move(paths.leaf_to_spine);
   spine_to_leaf_ = std::move(paths.spine_to_leaf);
   node_latency_ = cluster.node.nvlink_latency;
@@ -44,7 +61,16 @@ Topology::Topology(const ClusterSpec& cluster) {
   spine_latency_ = cluster.fabric.nic_latency + 2.0 * cluster.fabric.switch_latency;  // a spine and a second leaf
   vertices_ = std::move(wiring.vertices);
   links_ = std::move(wiring.links);
-  cut_levels_ = make_cut_levels(cluster);
+  cut_levels_ = make_cut_levels(cluster, equipment, plan);
+}
+
+// shortest_switch_paths() has seen to it that some spine serves both leaves.
+Topology::Uplinks Topology::between_leaves(GpuId source, GpuId destination) const {
+  const std::int64_t from = ports_[source.index()].leaf, to = ports_[destination.index()].leaf;
+  std::int64_t spine = ecmp_seed_ ? static_cast<std::int64_t>(ecmp_hash(*ecmp_seed_, source, destination) % static_cast<std::uint64_t>(spines_))
+                                  : ports_[destination.index()].spine;
+  while (!leaf_to_spine_[from * spines_ + spine] || !spine_to_leaf_[to * spines_ + spine]) spine = (spine + 1) % spines_;
+  return {*leaf_to_spine_[from * spines_ + spine], *spine_to_leaf_[to * spines_ + spine]};
 }
 
 Route Topology::route(GpuId source, GpuId destination) const {
@@ -61,8 +87,7 @@ Route Topology::route(GpuId source, GpuId destination) const {
     route.length = 4;
     route.latency = leaf_latency_;
   } else {
-    const LinkId up = leaf_to_spine_[from.leaf * spines_ + to.spine];
-    const LinkId down = spine_to_leaf_[to.leaf * spines_ + to.spine];
+    const auto [up, down] = between_leaves(source, destination);
     route.link_ids = {from.to_nic, from.nic_to_leaf, up, down, to.leaf_to_nic, to.from_nic};
     route.length = 6;
     route.latency = spine_latency_;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,13 +45,14 @@ struct Route {
 struct CutLevel {
   std::string_view name;                       // "gpu", "node", "leaf" or "pod"
   std::vector<std::int32_t> part_of;           // by GpuId
-  BytesPerSecond gpu_nvlink;                   // to other members in the GPU's node; 0 where nodes stay whole
-  BytesPerSecond gpu_network;                  // to members on other nodes: the narrower of PCIe and NIC
-  std::vector<std::int32_t> port_of;           // by GpuId: the leaf through which it leaves the part; empty where no link is shared
-  std::vector<BytesPerSecond> port_bandwidth;  // by port: all uplinks of the leaf
+  std::vector<BytesPerSecond> gpu_nvlink;      // by GpuId: to other members in its node; empty where nodes stay whole
+  std::vector<BytesPerSecond> gpu_network;     // by GpuId: to members on other nodes, the narrower of PCIe and NIC; empty on one node
+  std::vector<std::int32_t> port_of;           // by GpuId: the NIC or leaf through which it leaves the part; empty where no link is shared
+  std::vector<BytesPerSecond> port_bandwidth;  // by port: the NIC, or all uplinks of the leaf
 };
 
-/// A GPU's own links and its place in the network. A cluster of one node has no network: the last six are unused.
+/// A GPU's links and its place in the network. A cluster of one node has no network: the last six are unused. GPUs may share a NIC and
+/// with it nic_to_leaf and leaf_to_nic.
 struct GpuPorts {
   NodeId node;
   LinkId to_nvswitch, from_nvswitch;
@@ -60,7 +62,9 @@ struct GpuPorts {
 };
 
 /// Routes. Within a node: up to the NVSwitch plane and down. Between nodes, whatever the slots: PCIe, NIC, leaf, a spine and another leaf
-/// unless one leaf serves both NICs, NIC, PCIe. The spine depends on the destination alone.
+/// unless one leaf serves both NICs, NIC, PCIe. The spine depends on the destination alone, or on a hash of both ends (ecmp); with adaptive
+/// routing all spines are one, over which a transfer is spread. A transfer whose spine has lost a link on its way takes the next that works.
+/// With adaptive routing the links lost at either end bound a transfer each by itself, though spines that both ends still share be fewer.
 class Topology {
  public:
   /// Throws ConfigError, pointer set ("/cluster/fabric/spines"), where the cluster cannot be built.
@@ -72,17 +76,26 @@ class Topology {
   [[nodiscard]] NodeId node_of(GpuId gpu) const { return ports_[gpu.index()].node; }
   [[nodiscard]] std::int64_t slot_of(GpuId gpu) const { return gpu.value % gpus_per_node_; }
 
+  /// Equal numbers: equal chips, equally slow. 0 … GpuClasses::specs.size() − 1 (equipment.hpp).
+  [[nodiscard]] std::int32_t gpu_class(GpuId gpu) const { return class_of_[gpu.index()]; }
+
   [[nodiscard]] std::span<const VertexKind> vertices() const { return vertices_; }  // by VertexId
   [[nodiscard]] std::span<const Link> links() const { return links_; }              // by LinkId
-  /// Deterministic: the same pair always takes the same links. source == destination gives an empty route. O(1).
+  /// Deterministic: the same pair always takes the same links. source == destination gives an empty route. O(1), but for spines passed over
+  /// because a link has failed.
   [[nodiscard]] Route route(GpuId source, GpuId destination) const;
   /// From the finest to the coarsest; levels that cannot bind before a finer one are left out.
   [[nodiscard]] std::span<const CutLevel> cut_levels() const { return cut_levels_; }
 
  private:
+  struct Uplinks { LinkId up, down; };
+  [[nodiscard]] Uplinks between_leaves(GpuId source, GpuId destination) const;
+
   std::int64_t nodes_ = 0, gpus_per_node_ = 0, spines_ = 0;
+  std::optional<std::uint64_t> ecmp_seed_;
   std::vector<GpuPorts> ports_;                        // by GpuId
-  std::vector<LinkId> leaf_to_spine_, spine_to_leaf_;  // [leaf · spines + spine]
+  std::vector<std::int32_t> class_of_;                 // by GpuId
+  std::vector<std::optional<LinkId>> leaf_to_spine_, spine_to_leaf_;  // [leaf · spines + spine]
   Seconds node_latency_{}, leaf_latency_{}, spine_latency_{};
   std::vector<VertexKind> vertices_;
   std::vector<Link> links_;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "hardware_models/byte_floor.hpp"
+#include "sim/kernel_loads.hpp"
 
 namespace fabricast::sim {
 namespace {
@@ -24,6 +26,12 @@ std::vector<std::int64_t> node_sizes(std::span<const NodeId> nodes) {
   result.reserve(nodes.size());
   for (const NodeId node : nodes) result.push_back(members_of[node]);
   return result;
+}
+
+/// S of the convention (collectives.hpp); of an all-to-all, whose members differ, the mean.
+Bytes size_of(hw::CollectiveKind kind, hw::CollectiveCounts counts, std::size_t members) {
+  const Bytes sum = std::accumulate(counts.begin(), counts.end(), Bytes{});
+  return kind == hw::CollectiveKind::all_to_all ? sum / static_cast<std::int64_t>(members) : sum;
 }
 
 /// The model's answers for the transfers of one phase, asked once per member.
@@ -91,15 +99,18 @@ CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm 
                                PathTable& paths) {
   CollectivePlan plan;
   plan.transfers_of.resize(gpu_of.size());
+  plan.loads.resize(gpu_of.size());
   if (gpu_of.size() < 2) return plan;
   const std::vector<NodeId> nodes = nodes_of(gpu_of, topology);
   const std::vector<std::int64_t> sizes = node_sizes(nodes);
-  for (const hw::Phase& phase : hw::lower(kind, model.choose(kind, wanted, nodes), nodes, counts)) {
+  const hw::CollectiveAlgorithm algorithm = model.choose(kind, wanted, nodes);
+  for (const hw::Phase& phase : hw::lower(kind, algorithm, nodes, counts)) {
     append_phase(plan, price(phase, gpu_of, PhaseCosts(kind, phase, sizes, model), paths));
   }
   if (plan.transfers.empty()) return plan;
   plan.base_latency = to_sim_time(model.base_latency(kind));
   plan.floor = hw::byte_floor(kind, gpu_of, counts, topology);
+  plan.loads = kernel_loads(footprint_of(kind, algorithm, size_of(kind, counts, gpu_of.size()), nodes, model), plan, gpu_of, topology);
   return plan;
 }
 

@@ -8,6 +8,7 @@
 
 #include "hardware_models/collective_model.hpp"
 #include "hardware_models/collectives.hpp"
+#include "hardware_models/gpu_cost.hpp"
 #include "hardware_models/topology.hpp"
 #include "sim/path_table.hpp"
 
@@ -40,6 +41,7 @@ struct CollectivePlan {
   std::vector<Launch> launches;
   std::vector<PlannedPhase> phases;
   std::vector<std::int32_t> transfers_of;   // by member: in and out, all phases
+  std::vector<hw::GpuLoad> loads;           // by member: what its kernel holds of its GPU; kernel_loads.hpp
 };
 
 /// `wanted` may be automatic. gpu_of and counts as in hardware_models/byte_floor.hpp.

@@ -35,6 +35,8 @@ class FoldPlan {
     folded.launches.clear();
     folded.phases.clear();
     folded.transfers_of.assign(places_, 0);
+    folded.loads.resize(places_);
+    for (std::size_t member = 0; member < place_of_.size(); ++member) folded.loads[static_cast<std::size_t>(place_of_[member])] = plan_.loads[member];
     for (const PlannedPhase& phase : plan_.phases) {
       const auto first_launch = static_cast<std::int32_t>(folded.launches.size());
       const auto first_transfer = static_cast<std::int32_t>(folded.transfers.size());

@@ -27,9 +27,14 @@ Colour mixed(Colour value) {
 /// Depends on the order of the arguments. Sums of colours do not depend on that of their terms.
 Colour combined(Colour a, Colour b) { return mixed(a * 0x9e3779b97f4a7c15u + mixed(b)); }
 
+Colour colour_of(const hw::GpuLoad& load) {
+  return combined(static_cast<Colour>(load.streaming_multiprocessors), static_cast<Colour>(load.memory_bandwidth.value()));
+}
+
 /// What happens between the members of one group when they run one of their collectives.
 struct Use {
   std::vector<Rank> members;
+  std::vector<Colour> loads;    // by member: what its kernel holds of its GPU
   Colour kind = 0;
   std::size_t first_transfer = 0, last_transfer = 0;
 };
@@ -75,7 +80,7 @@ class Refinement {
     for (std::size_t r = 0; r < rank_colours_.size(); ++r) {
       const Rank rank{static_cast<std::int32_t>(r)};
       const auto program = schedule_.ranks[r].program;
-      Colour colour = mixed(static_cast<Colour>(program.value));
+      Colour colour = combined(static_cast<Colour>(program.value), static_cast<Colour>(topology_.gpu_class(schedule_.ranks[r].gpu)));
       for (const ir::OpIndex op : distinct_[program.index()]) {
         const ir::Work& work = schedule_.programs[program.index()].ops[op.index()].work;
         if (!ir::communicates(work)) colour = combined(colour, static_cast<Colour>(times.of(rank, op).value()));
@@ -111,7 +116,9 @@ class Refinement {
     for (const Rank rank : collective.members) gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
     const CollectivePlan plan =
         plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, paths_);
-    Use use{std::move(collective.members), combined(op, static_cast<Colour>(plan.base_latency.value())), transfers_.size(), 0};
+    Use use{std::move(collective.members), {}, combined(op, static_cast<Colour>(plan.base_latency.value())), transfers_.size(), 0};
+    use.kind = combined(use.kind, static_cast<Colour>(to_sim_time(plan.floor).value()));
+    for (const hw::GpuLoad& load : plan.loads) use.loads.push_back(colour_of(load));
     for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) {
       for (std::int32_t l = plan.phases[phase].first; l < plan.phases[phase].last; ++l) {
         const Colour launch = combined(combined(use.kind, phase), static_cast<Colour>(plan.launches[l].delay.value()));
@@ -133,7 +140,7 @@ class Refinement {
       Colour group = use.kind;
       for (const Rank member : use.members) group += mixed(rank_colours_[member.index()]);
       group = mixed(group);
-      for (const Rank member : use.members) rank_sums_[member.index()] += group;
+      for (std::size_t i = 0; i < use.members.size(); ++i) rank_sums_[use.members[i].index()] += combined(group, use.loads[i]);
       for (std::size_t t = use.first_transfer; t < use.last_transfer; ++t) add(transfers_[t], group);
     }
     for (std::size_t r = 0; r < rank_colours_.size(); ++r) rank_colours_[r] = combined(rank_colours_[r], rank_sums_[r]);

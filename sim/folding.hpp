@@ -14,9 +14,10 @@
 
 namespace fabricast::sim {
 
-/// Ranks and links in classes. Each rank of a class runs the same program with the same computation times, takes part in the same transfers
-/// with ranks of the same classes over links of the same classes, and each link of a class carries as many transfers of each kind. So what
-/// happens to one happens to all at the same time, and a link's rates can be shared out by counting.
+/// Ranks and links in classes. Each rank of a class runs the same program with the same computation times on a GPU of the same class
+/// (hw::Topology::gpu_class), takes part in the same transfers with ranks of the same classes over links of the same classes, for which its
+/// kernels hold as much of its GPU, and each link of a class carries as many transfers of each kind. So what happens to one happens to all
+/// at the same time, and a link's rates can be shared out by counting.
 struct Folding {
   struct LinkClass {
     LinkId representative;
@@ -31,8 +32,8 @@ struct Folding {
   [[nodiscard]] Rank representative(Rank rank) const { return representatives[static_cast<std::size_t>(class_of_rank[rank.index()])]; }
 };
 
-/// The coarsest classes, by refinement: ranks start as alike if they run the same program and compute for the same times, links if they are
-/// equally fast; then whoever sees different classes around itself is told apart, until nobody is. Classes are told apart by 64-bit hashes.
+/// The coarsest classes, by refinement: ranks start as alike if they run the same program on alike GPUs and compute for the same times, links
+/// if they are equally fast; then whoever sees different classes around itself is told apart, until nobody is. Classes are told apart by 64-bit hashes.
 ///
 /// Nothing where that gains nothing: every rank is a class of its own, sizes follow measured or drawn routing counts (all differ), or the
 /// schedule's distinct collectives have so many transfers that looking for symmetry costs more than it may save.

@@ -9,6 +9,7 @@
 #include "sim/engine.hpp"
 #include "sim/flow_network.hpp"
 #include "sim/folding.hpp"
+#include "sim/gpu_sharing.hpp"
 #include "sim/op_progress.hpp"
 #include "sim/plan_cache.hpp"
 #include "sim/program_graph.hpp"
@@ -44,7 +45,7 @@ std::vector<ProgramGraph> graphs_of(const ir::Schedule& schedule) {
 
 /// A collective on its way.
 struct Running {
-  SharedPlan* shared = nullptr;         // from the start to the end
+  SharedPlan* shared = nullptr;         // from the first arrival to the end
   std::size_t first_member = 0;         // into Replay::transfers_left_
   std::int32_t arrived = 0, ended = 0;  // members
   std::int32_t phase = 0;
@@ -61,8 +62,10 @@ class Replay {
   /// Of `ranks` alone, each standing for its class where there is a folding; `instances` are then the folded ones.
   Replay(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
          const SimulateOptions& options, std::vector<Rank> ranks, const Folding* folding)
-      : schedule_(schedule), instances_(instances), fidelity_(options.fidelity), ranks_(std::move(ranks)), graphs_(graphs_of(schedule)),
-        progress_(schedule, graphs_, ranks_), times_(schedule, cost.gpu),
+      : schedule_(schedule), instances_(instances), fidelity_(options.fidelity),
+        interferes_(options.interference && options.fidelity != Fidelity::bound), ranks_(std::move(ranks)), graphs_(graphs_of(schedule)),
+        progress_(schedule, graphs_, ranks_), times_(schedule, cost, topology),
+        sharing_(engine_, static_cast<std::uint32_t>(Kind::computation_ended), times_, schedule.ranks.size()),
         network_(engine_, static_cast<std::uint32_t>(Kind::network), capacities(topology), network_options(options)),
         plans_(schedule, topology, cost.collectives, network_, folding), running_(instances.all.size()) {
     std::size_t members = 0;
@@ -82,6 +85,9 @@ class Replay {
     if (!progress_.all_ended()) throw DeadlockError(describe_deadlock(schedule_, instances_, progress_));
     result_.link_bytes = plans_.link_bytes();
     result_.link_rates = network_.recorded_rates();
+    for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
+      result_.slowed_by.push_back(sharing_.slowed_by(Rank{static_cast<std::int32_t>(r)}));
+    }
     result_.events = engine_.events_run();
     return std::move(result_);
   }
@@ -96,7 +102,7 @@ class Replay {
     }
     switch (static_cast<Kind>(event.kind)) {
       case Kind::computation_ended:
-        return end_op(Rank{static_cast<std::int32_t>(event.subject)}, ir::OpIndex{static_cast<std::int32_t>(event.detail)});
+        return end_computation(Rank{static_cast<std::int32_t>(event.subject)}, ir::OpIndex{static_cast<std::int32_t>(event.detail)});
       case Kind::phases_begin: return begin_phases(event.subject);
       case Kind::launch: return launch(event.subject, event.detail);
       case Kind::collective_ended: return end_all_members(event.subject);
@@ -122,11 +128,15 @@ class Replay {
   void issue(Rank rank, ir::OpIndex op) {
     interval(rank, op).issued = engine_.now();
     if (ir::communicates(schedule_.program_of(rank).ops[op.index()].work)) {
-      arrive(instances_.at(rank, op));
+      arrive(instances_.at(rank, op), rank);
     } else {
       interval(rank, op).start = engine_.now();
-      schedule(times_.of(rank, op), Kind::computation_ended, static_cast<std::uint32_t>(rank.value), static_cast<std::uint32_t>(op.value));
+      sharing_.start(rank, op);
     }
+  }
+
+  void end_computation(Rank rank, ir::OpIndex op) {
+    if (sharing_.end(rank, op)) end_op(rank, op);
   }
 
   void end_op(Rank rank, ir::OpIndex op) {
@@ -137,19 +147,26 @@ class Replay {
     }
   }
 
-  void arrive(ir::InstanceId id) {
-    const ir::Instance& instance = instances_.all[id.index()];
-    if (static_cast<std::size_t>(++running_[id.index()].arrived) == instance.members.size()) begin(static_cast<std::uint32_t>(id.value));
+  void arrive(ir::InstanceId id, Rank rank) {
+    Running& running = running_[id.index()];
+    const auto& members = instances_.all[id.index()].members;
+    if (!running.shared) {
+      const ir::InstanceMember first = members.front();
+      running.shared =
+          &plans_.acquire(ir::resolve_collective(schedule_, first.rank, schedule_.program_of(first.rank).ops[first.op.index()]));
+    }
+    if (interferes_) sharing_.hold(rank, {running.shared->plan.loads.front().streaming_multiprocessors, {}});
+    if (static_cast<std::size_t>(++running.arrived) == members.size()) begin(static_cast<std::uint32_t>(id.value));
   }
 
   void begin(std::uint32_t id) {
     const auto& members = instances_.all[id].members;
-    const ir::InstanceMember first = members.front();
-    SharedPlan& shared =
-        plans_.acquire(ir::resolve_collective(schedule_, first.rank, schedule_.program_of(first.rank).ops[first.op.index()]));
-    running_[id].shared = &shared;
+    const SharedPlan& shared = *running_[id].shared;
     result_.instances[id] = {engine_.now(), engine_.now(), shared.plan.floor};
     for (const ir::InstanceMember member : members) interval(member.rank, member.op).start = engine_.now();
+    for (std::size_t i = 0; interferes_ && i < members.size(); ++i) {
+      sharing_.hold(members[i].rank, {0, shared.plan.loads[i].memory_bandwidth});
+    }
     const SimTime latency = shared.plan.base_latency;
     if (shared.plan.transfers.empty()) {
       schedule(SimTime{}, Kind::collective_ended, id);
@@ -204,6 +221,7 @@ class Replay {
 
   void end_member(std::uint32_t id, std::size_t member) {
     const ir::InstanceMember ended = instances_.all[id].members[member];
+    if (interferes_) sharing_.release(ended.rank, running_[id].shared->plan.loads[member]);
     if (static_cast<std::size_t>(++running_[id].ended) == instances_.all[id].members.size()) end_collective(id);
     end_op(ended.rank, ended.op);
   }
@@ -228,11 +246,13 @@ class Replay {
   const ir::Schedule& schedule_;
   const ir::Instances& instances_;
   Fidelity fidelity_;
+  bool interferes_;
   std::vector<Rank> ranks_;
   std::vector<ProgramGraph> graphs_;
   OpProgress progress_;
   ComputeTimes times_;
   Engine engine_;
+  GpuSharing sharing_;
   FlowNetwork network_;
   PlanCache plans_;
   std::vector<Running> running_;               // by instance
@@ -245,7 +265,10 @@ SimulationResult unfold(SimulationResult result, const ir::Instances& instances,
   result.classes = folding.representatives.size();
   for (std::size_t r = 0; r < folding.class_of_rank.size(); ++r) {
     const Rank rank{static_cast<std::int32_t>(r)};
-    if (folding.representative(rank) != rank) result.trace.ops[r] = result.trace.ops[folding.representative(rank).index()];
+    const Rank representative = folding.representative(rank);
+    if (representative == rank) continue;
+    result.trace.ops[r] = result.trace.ops[representative.index()];
+    result.slowed_by[r] = result.slowed_by[representative.index()];
   }
   std::vector<InstanceInterval> intervals;
   for (const ir::Instance& instance : instances.all) {
@@ -282,7 +305,7 @@ std::string_view name_of(Fidelity fidelity) {
 
 SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
                           const SimulateOptions& options) {
-  const auto folding = options.fold ? fold(schedule, topology, cost.collectives, ComputeTimes(schedule, cost.gpu)) : std::nullopt;
+  const auto folding = options.fold ? fold(schedule, topology, cost.collectives, ComputeTimes(schedule, cost, topology)) : std::nullopt;
   if (folding) {
     const ir::Instances folded = fold_instances(schedule, instances, *folding);
     try {

@@ -6,9 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "hardware_models/collective_model.hpp"
-#include "hardware_models/gpu_cost.hpp"
 #include "hardware_models/topology.hpp"
+#include "sim/cost_model.hpp"
 #include "sim/link_rate.hpp"
 #include "strategies/ir/instances.hpp"
 #include "strategies/ir/schedule.hpp"
@@ -22,14 +21,10 @@ namespace fabricast::sim {
 enum class Fidelity : std::uint8_t { bound, flow, flow_exact };
 [[nodiscard]] std::string_view name_of(Fidelity fidelity);   // "bound", "flow", "flow-exact"
 
-struct CostModel {
-  hw::GpuCostModel gpu;
-  hw::CollectiveModel collectives;
-};
-
 struct SimulateOptions {
   Fidelity fidelity = Fidelity::flow;
   bool record_link_rates = false;          // fills SimulationResult::link_rates
+  bool interference = true;                // communication kernels slow the computation beside them; never at `bound`
   bool fold = true;                        // simulate one of each class of ranks that are alike (folding.hpp): same result, less work
 };
 
@@ -44,6 +39,7 @@ struct SimulationResult {
   std::vector<InstanceInterval> instances; // by ir::InstanceId
   std::vector<Bytes> link_bytes;           // payload carried, by LinkId
   std::vector<LinkRate> link_rates;        // in time order
+  std::vector<SimTime> slowed_by;          // by Rank: what interference added to its computations
   std::uint64_t events = 0;
   std::size_t classes = 0;                 // of ranks that are alike, each simulated once; 0 where none are
 };
@@ -65,6 +61,8 @@ class PhysicsError : public std::logic_error {
 /// the last of its own transfers, in or out; without any, when the base latency has passed. A collective without transfers (one member, no
 /// bytes) takes no time. Send and receive start together and end with their transfer. At `bound` fidelity all members end at base latency
 /// + floor. Throws DeadlockError, PhysicsError.
+/// With interference a member's communication kernel holds SMs of its GPU from its op's issue (it spins until the others arrive) to its op's
+/// end, and memory bandwidth from the collective's start (kernel_loads.hpp); computation proceeds on what is left (gpu_sharing.hpp).
 [[nodiscard]] SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology,
                                         const CostModel& cost, const SimulateOptions& options);
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "hardware_models/collective_model.hpp"
+#include "hardware_models/equipment.hpp"
 #include "strategies/ir/resolve.hpp"
 #include "validation/op_classes.hpp"
 #include "validation/report_parts.hpp"
@@ -100,7 +101,7 @@ Description describe(const Experiment& experiment, const Plan& plan) {
   result.axes = describe_axes(plan, hw::CollectiveModel(experiment.cluster.collectives));
   result.programs = describe_programs(plan.schedule);
   result.placement = describe_placement(plan);
-  result.memory = summarize_memory(plan.schedule, experiment.cluster.memory_reserve, experiment.cluster.gpu.memory);
+  result.memory = summarize_memory(plan.schedule, experiment.cluster.memory_reserve, hw::least_memory(experiment.cluster));
   result.expert_load = summarize_expert_load(plan.schedule);
   return result;
 }

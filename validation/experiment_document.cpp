@@ -182,11 +182,24 @@ class DocumentLoader {
 
   [[nodiscard]] JsonNode take() {
     put_files(document_, top_files, path_);
-    if (JsonNode* cluster = document_.find("cluster")) put_files(*cluster, cluster_files, cluster->file);
+    if (JsonNode* cluster = document_.find("cluster")) {
+      put_files(*cluster, cluster_files, cluster->file);
+      put_other_gpus(*cluster);
+    }
     return std::move(document_);
   }
 
  private:
+  /// The GPUs of the nodes that differ. An entry of the command line names files relative to the experiment.
+  void put_other_gpus(JsonNode& cluster) const {
+    JsonNode* others = cluster.find("other_nodes");
+    auto* entries = others ? std::get_if<JsonNode::Array>(&others->value) : nullptr;
+    if (!entries) return;
+    for (JsonNode& entry : *entries) {
+      if (JsonNode* gpu = entry.find("gpu")) put_file(*gpu, entry.line == 0 ? path_ : fs::path(entry.file));
+    }
+  }
+
   /// Reads the files on the way, since the path may go into them; those that it replaces stay unread.
   JsonNode& parent_of(const Setting& setting) {
     JsonNode* node = &document_;

@@ -9,6 +9,14 @@ namespace fabricast::validation {
 
 namespace {
 
+hw::Topology build_topology(const Experiment& experiment) {
+  try {
+    return hw::Topology(experiment.cluster);
+  } catch (const hw::ConfigError& error) {
+    rethrow_with_place(error, experiment.document);
+  }
+}
+
 /// The schedule; errors that know only the key get file and line.
 ir::Schedule build(const Experiment& experiment, const hw::Topology& topology) {
   try {
@@ -21,7 +29,7 @@ ir::Schedule build(const Experiment& experiment, const hw::Topology& topology) {
 }  // namespace
 
 Plan plan(const Experiment& experiment) {
-  hw::Topology topology(experiment.cluster);
+  hw::Topology topology = build_topology(experiment);
   ir::Schedule schedule = build(experiment, topology);
   ir::Instances instances = ir::match_instances(schedule);
   return {std::move(topology), std::move(schedule), std::move(instances)};
@@ -30,7 +38,7 @@ Plan plan(const Experiment& experiment) {
 Forecast forecast(const Experiment& experiment, const sim::SimulateOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   Plan planned = plan(experiment);
-  sim::CostModel cost{hw::GpuCostModel(experiment.cluster.gpu), hw::CollectiveModel(experiment.cluster.collectives)};
+  sim::CostModel cost = sim::cost_model(experiment.cluster);
   sim::SimulationResult result = sim::simulate(planned.schedule, planned.instances, planned.topology, cost, options);
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
   return {std::move(planned.topology),  std::move(cost),   std::move(planned.schedule),

@@ -113,7 +113,7 @@ Forecast median_step(const Experiment& experiment, Plan plan, const runtime::Mea
   result.trace = run.median_step();
   for (const ir::Instance& instance : plan.instances.all) result.instances.push_back(interval_of(plan, instance, result.trace));
   result.link_bytes.resize(plan.topology.links().size());
-  sim::CostModel cost{hw::GpuCostModel(experiment.cluster.gpu), hw::CollectiveModel(experiment.cluster.collectives)};
+  sim::CostModel cost = sim::cost_model(experiment.cluster);
   return {std::move(plan.topology), std::move(cost), std::move(plan.schedule), std::move(plan.instances), std::move(result), Seconds(0)};
 }
 

@@ -1,7 +1,10 @@
 #include "validation/report.hpp"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
+#include "hardware_models/equipment.hpp"
 #include "validation/report_parts.hpp"
 
 namespace fabricast::validation {
@@ -24,6 +27,35 @@ void fill_rates(Report& report) {
   if (report.peak > FlopPerSecond(0)) report.mfu = (report.model_flop_per_step / report.step).value() / (report.peak.value() * ranks);
 }
 
+/// 0 for none: a measurement cannot tell.
+Seconds mean_of(const std::vector<SimTime>& by_rank) {
+  if (by_rank.empty()) return {};
+  const SimTime sum = std::accumulate(by_rank.begin(), by_rank.end(), SimTime{});
+  return to_seconds(sum) / static_cast<double>(by_rank.size());
+}
+
+/// Floors hold for the fastest of the cluster's GPUs: an upper bound of each of its rates.
+hw::GpuCostModel fastest_gpu(const sim::CostModel& cost) {
+  hw::GpuSpec spec = cost.gpu.gpu();
+  for (const hw::GpuCostModel& other : cost.others) {
+    for (std::size_t precision = 0; precision < spec.peak.size(); ++precision) {
+      spec.peak[precision] = std::max(spec.peak[precision], other.gpu().peak[precision]);
+    }
+    spec.memory_bandwidth = std::max(spec.memory_bandwidth, other.gpu().memory_bandwidth);
+  }
+  return hw::GpuCostModel(std::move(spec));
+}
+
+FlopPerSecond mean_peak(const Forecast& forecast, hw::Precision precision) {
+  const auto peak_of = [&](const hw::GpuCostModel& gpu) { return gpu.gpu().peak[static_cast<std::size_t>(precision)]; };
+  if (forecast.cost.others.empty() || forecast.schedule.ranks.empty()) return peak_of(forecast.cost.gpu);
+  FlopPerSecond sum{};
+  for (const ir::RankBinding& rank : forecast.schedule.ranks) {
+    sum += peak_of(forecast.cost.of_class(forecast.topology.gpu_class(rank.gpu)));
+  }
+  return sum / static_cast<double>(forecast.schedule.ranks.size());
+}
+
 Floors floors_of(const ComputationAccount& computation, const LinkAccount& links, Seconds step) {
   Floors floors{computation.at_peak, computation.roofline, links.floor, 1.0};
   const Seconds largest = std::max({floors.compute, floors.roofline, floors.network});
@@ -38,7 +70,8 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
   const sim::SimulationResult& result = forecast.result;
   const TimeSpan span = step_of(result.trace);
   const OpClasses classes(schedule, forecast.instances);
-  const ScheduleFacts facts(schedule, forecast.cost.gpu);
+  const hw::GpuCostModel fastest = fastest_gpu(forecast.cost);
+  const ScheduleFacts facts(schedule, fastest);
   const TimeAccount time = account_time(schedule, result.trace, classes);
   ComputationAccount computation = account_computation(schedule, result.trace, classes, facts);
 
@@ -51,17 +84,18 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
   report.tokens_per_step = schedule.tokens;
   report.step = to_seconds(span.end - span.start);
   report.model_flop_per_step = computation.model_flop;
-  report.peak = experiment.cluster.gpu.peak[static_cast<std::size_t>(experiment.model.precision)];
+  report.peak = mean_peak(forecast, experiment.model.precision);
   fill_rates(report);
 
   LinkAccount links = account_links(forecast.topology.links(), result.link_bytes, report.step);
   report.time = time.total;
+  report.time.interference = mean_of(result.slowed_by);
   report.floors = floors_of(computation, links, report.step);
   report.ops = std::move(computation.ops);
   report.collectives = summarize_collectives(schedule, forecast.instances, result.instances, classes, time);
   report.links = std::move(links.by_kind);
   report.hottest_links = std::move(links.hottest);
-  report.memory = summarize_memory(schedule, experiment.cluster.memory_reserve, experiment.cluster.gpu.memory);
+  report.memory = summarize_memory(schedule, experiment.cluster.memory_reserve, hw::least_memory(experiment.cluster));
   report.expert_load = summarize_expert_load(schedule);
   report.critical_path = summarize_critical_path(schedule, forecast.instances, result.trace, classes);
   report.events = result.events;

@@ -51,6 +51,7 @@ struct TimeSummary {                      // means over ranks; compute + exposed
   Seconds compute_busy, communication_busy, communication_exposed, idle;
   Seconds waiting;                        // part of idle: ops that could run but for a peer that had not arrived
   double overlap_fraction = 0;            // 1 - exposed / busy communication; 0 without communication
+  Seconds interference;                   // part of compute_busy: what computations took longer because communication ran beside them
 };
 
 struct MemorySummary {

@@ -32,6 +32,7 @@ void write_time(JsonWriter& json, const TimeSummary& time) {
   json.field("communication_exposed_seconds", time.communication_exposed.value());
   json.field("idle_seconds", time.idle.value());
   json.field("waiting_seconds", time.waiting.value());
+  json.field("interference_seconds", time.interference.value());
   json.field("overlap_fraction", time.overlap_fraction);
   json.close();
 }

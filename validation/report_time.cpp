@@ -71,7 +71,7 @@ TimeAccount account_time(const ir::Schedule& schedule, const ir::Trace& trace, c
   }
   TimeAccount result;
   result.total = {mean(sum.computation, ranks), mean(sum.communication, ranks), mean(sum.exposed, ranks),
-                  mean(sum.idle, ranks),        mean(sum.waiting, ranks),       0};
+                  mean(sum.idle, ranks),        mean(sum.waiting, ranks),       0,                            {}};
   if (sum.communication > SimTime(0)) {
     result.total.overlap_fraction = static_cast<double>((sum.communication - sum.exposed).value()) /
                                     static_cast<double>(sum.communication.value());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "validation/report_parts.hpp"
 
@@ -11,6 +12,22 @@ namespace fabricast::validation {
 namespace {
 
 constexpr double change = 0.1;   // relative, either way
+
+/// Nodes that differ are scaled with the others.
+template <class Change>
+void each_gpu(hw::ClusterSpec& cluster, Change change_gpu) {
+  change_gpu(cluster.gpu);
+  for (hw::OtherNodes& entry : cluster.other_nodes) {
+    if (entry.gpu) change_gpu(*entry.gpu);
+  }
+}
+
+void scale(hw::ClusterSpec& cluster, BytesPerSecond& usual, std::optional<BytesPerSecond> hw::OtherNodes::*other, double factor) {
+  usual = usual * factor;
+  for (hw::OtherNodes& entry : cluster.other_nodes) {
+    if (entry.*other) *(entry.*other) = *(entry.*other) * factor;
+  }
+}
 
 /// A property of the cluster, alone or with others that rise together.
 struct Knob {
@@ -22,21 +39,28 @@ struct Knob {
 const std::array<Knob, 10> knobs{{
     {"peak FLOP/s", true,
      [](hw::ClusterSpec& c, double f) {
-       for (FlopPerSecond& peak : c.gpu.peak) peak = peak * f;
+       each_gpu(c, [f](hw::GpuSpec& gpu) {
+         for (FlopPerSecond& peak : gpu.peak) peak = peak * f;
+       });
      }},
-    {"memory bandwidth", true, [](hw::ClusterSpec& c, double f) { c.gpu.memory_bandwidth = c.gpu.memory_bandwidth * f; }},
+    {"memory bandwidth", true,
+     [](hw::ClusterSpec& c, double f) { each_gpu(c, [f](hw::GpuSpec& gpu) { gpu.memory_bandwidth = gpu.memory_bandwidth * f; }); }},
     {"SMs at the same peak", true,
      [](hw::ClusterSpec& c, double f) {
-       c.gpu.streaming_multiprocessors = std::llround(static_cast<double>(c.gpu.streaming_multiprocessors) * f);
+       each_gpu(c, [f](hw::GpuSpec& gpu) {
+         gpu.streaming_multiprocessors = std::llround(static_cast<double>(gpu.streaming_multiprocessors) * f);
+       });
      }},
     {"kernel launch", false,
      [](hw::ClusterSpec& c, double f) {
-       c.gpu.launch = c.gpu.launch * f;
-       c.gpu.gemm.setup = c.gpu.gemm.setup * f;
+       each_gpu(c, [f](hw::GpuSpec& gpu) {
+         gpu.launch = gpu.launch * f;
+         gpu.gemm.setup = gpu.gemm.setup * f;
+       });
      }},
-    {"NVLink bandwidth", true, [](hw::ClusterSpec& c, double f) { c.node.nvlink_bandwidth = c.node.nvlink_bandwidth * f; }},
-    {"InfiniBand bandwidth", true, [](hw::ClusterSpec& c, double f) { c.fabric.nic_bandwidth = c.fabric.nic_bandwidth * f; }},
-    {"PCIe bandwidth", true, [](hw::ClusterSpec& c, double f) { c.node.pcie_bandwidth = c.node.pcie_bandwidth * f; }},
+    {"NVLink bandwidth", true, [](hw::ClusterSpec& c, double f) { scale(c, c.node.nvlink_bandwidth, &hw::OtherNodes::nvlink_bandwidth, f); }},
+    {"InfiniBand bandwidth", true, [](hw::ClusterSpec& c, double f) { scale(c, c.fabric.nic_bandwidth, &hw::OtherNodes::nic_bandwidth, f); }},
+    {"PCIe bandwidth", true, [](hw::ClusterSpec& c, double f) { scale(c, c.node.pcie_bandwidth, &hw::OtherNodes::pcie_bandwidth, f); }},
     {"NVLink latency", false, [](hw::ClusterSpec& c, double f) { c.node.nvlink_latency = c.node.nvlink_latency * f; }},
     {"InfiniBand latency", false,
      [](hw::ClusterSpec& c, double f) {
@@ -56,7 +80,7 @@ double throughput_with(const Knob& knob, double factor, const Experiment& experi
   hw::ClusterSpec cluster = experiment.cluster;
   knob.scale(cluster, factor);
   const hw::Topology topology(cluster);
-  const sim::CostModel cost{hw::GpuCostModel(cluster.gpu), hw::CollectiveModel(cluster.collectives)};
+  const sim::CostModel cost = sim::cost_model(cluster);
   const TimeSpan step = step_of(sim::simulate(base.schedule, base.instances, topology, cost, options).trace);
   const TimeSpan before = step_of(base.result.trace);
   return static_cast<double>((before.end - before.start).value()) / static_cast<double>((step.end - step.start).value());

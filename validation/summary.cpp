@@ -122,6 +122,9 @@ std::string time_table(const Report& report, TextStyle style) {
   table.add_rule();
   table.add({"computation", "", "", show(time.compute_busy), "", show_share(share_of(time.compute_busy, report.step)),
              report.mfu > 0 && time.compute_busy > Seconds(0) ? show_share(report.mfu * (report.step / time.compute_busy)) : ""});
+  if (time.interference > Seconds(0)) {
+    table.add({"of it, slowed by communication", "", "", show(time.interference), "", show_share(share_of(time.interference, report.step))});
+  }
   if (!report.collectives.empty()) {
     table.add_rule();
     add_communication(table, report);

@@ -59,7 +59,7 @@ ir::Schedule all_to_all(std::int32_t ranks, std::int32_t positions, bool skewed)
 void run(benchmark::State& state, const ir::Schedule& schedule, sim::Fidelity fidelity) {
   const hw::ClusterSpec cluster = cluster_of(static_cast<std::int64_t>(schedule.ranks.size()));
   const hw::Topology topology(cluster);
-  const sim::CostModel cost{hw::GpuCostModel(cluster.gpu), hw::CollectiveModel(cluster.collectives)};
+  const sim::CostModel cost = sim::cost_model(cluster);
   const ir::Instances instances = ir::match_instances(schedule);
   sim::SimulationResult result;
   for (auto _ : state) result = sim::simulate(schedule, instances, topology, cost, {.fidelity = fidelity});

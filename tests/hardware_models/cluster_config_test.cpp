@@ -91,6 +91,30 @@ TEST_CASE("what is missing, unknown or out of range in a cluster is named with i
                  "/fabric/spine: unknown key \"spine\"; did you mean \"spines\"?"));
 }
 
+TEST_CASE("spine choice, NICs, nodes that differ and faults are read, and their mistakes named") {
+  const ClusterSpec plain = read_cluster(parse_json_text(cluster_text(), "c.json"));
+  CHECK(plain.fabric.spine_choice == SpineChoice::by_destination);
+  CHECK(!plain.node.nics);
+  CHECK((plain.faults.slow_gpus.empty() && plain.faults.nics.empty() && plain.faults.nvlinks.empty() && plain.faults.uplinks.empty()));
+  CHECK(read_cluster(parse_json_text(cluster_text("\"gpus\": 8", "\"gpus\": 8, \"nics\": 4"), "c.json")).node.nics == 4);
+  const std::string hashed = cluster_text("\"spines\": 2", "\"spines\": 2, \"spine_choice\": \"ecmp\", \"ecmp_seed\": 7");
+  CHECK(read_cluster(parse_json_text(hashed, "c.json")).fabric.ecmp_seed == 7);
+  CHECK(contains(error_of("\"spines\": 2", "\"spines\": 2, \"ecmp_seed\": 7"), "/fabric/ecmp_seed: 7: has no meaning without"));
+  const auto with = [](const std::string& more) { return cluster_text("\"nodes\": 16", "\"nodes\": 16, " + more); };
+  const ClusterSpec worn = read_cluster(parse_json_text(
+      with(R"("faults": {"slow_gpus": [{"node": 1, "gpu": 2, "slowdown": 1.5}], "nics": [{"node": 3, "nic": 4, "bandwidth": 0}],
+           "nvlinks": [{"node": 5, "gpu": 6, "bandwidth": 0.5}], "uplinks": [{"leaf": 1, "spine": 1, "bandwidth": 0.25}]},
+           "other_nodes": [{"first": 8, "last": 9, "nics": 4, "nic_bandwidth": "200 Gbit/s"}])"), "c.json"));
+  CHECK(worn.faults.slow_gpus.at(0).slowdown == 1.5);
+  CHECK(worn.faults.nics.at(0).part == 4);
+  CHECK(worn.faults.nvlinks.at(0).bandwidth == 0.5);
+  CHECK(worn.faults.uplinks.at(0).leaf == 1);
+  CHECK(worn.other_nodes.at(0).nic_bandwidth == BytesPerSecond(25e9));
+  CHECK(contains(error_of("\"nodes\": 16", R"("nodes": 16, "faults": {"nics": [{"node": 3, "nic": 4, "bandwidth": 1.5}]})"),
+                 "/faults/nics/0/bandwidth: 1.5"));
+  CHECK(contains(error_of("\"nodes\": 16", R"("nodes": 16, "faults": {"nic": []})"), "did you mean \"nics\"?"));
+}
+
 // most GPUs of a cluster: 2^20
 TEST_CASE("a cluster too large to simulate is an error") {
   CHECK(error_of("\"gpus\": 8", "\"gpus\": 1024") == "no error");

@@ -45,6 +45,19 @@ std::vector<hw::ClusterSpec> many_clusters() {
     clusters.push_back(cluster_of(kind, 4, 2, 1, 1));
   }
   clusters.push_back(cluster_of(FabricKind::fat_tree, 3, 4, 9, 0));
+  for (const FabricKind kind : {FabricKind::rail_optimized, FabricKind::fat_tree}) {
+    for (const hw::SpineChoice choice : {hw::SpineChoice::by_destination, hw::SpineChoice::ecmp, hw::SpineChoice::adaptive}) {
+      for (const std::int64_t nics : {2, 4, 8}) {
+        hw::ClusterSpec worn = cluster_of(kind, 7, 4, 3, 5);
+        worn.node.nics = nics;
+        worn.fabric.spine_choice = choice;
+        worn.other_nodes = {{.first = 2, .last = 3, .gpu = {}, .nics = 4, .nic_bandwidth = BytesPerSecond(25e9), .nvlink_bandwidth = {}, .pcie_bandwidth = {}}};
+        worn.faults.nics = {{0, 0, 0.0}, {3, 1, 0.5}};
+        worn.faults.uplinks = {{0, 1, 0.0}, {1, 2, 0.0}, {1, 3, 0.25}};
+        clusters.push_back(worn);
+      }
+    }
+  }
   return clusters;
 }
 

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "sim/simulate.hpp"
@@ -42,6 +43,7 @@ std::size_t classes_where_equal(const hw::ClusterSpec& cluster, const ir::Schedu
     REQUIRE(same(folded.trace, unfolded.trace));
     REQUIRE(same(folded.instances, unfolded.instances));
     REQUIRE(folded.link_bytes == unfolded.link_bytes);
+    REQUIRE(folded.slowed_by == unfolded.slowed_by);
     classes = folded.classes;
   }
   return classes;
@@ -128,6 +130,70 @@ TEST_CASE("one rank that computes longer is told apart, and so are those that it
   const std::size_t classes = classes_where_equal(cluster_of(8), data_parallel);
   CHECK(classes >= 3);
   CHECK(classes < 8);
+}
+
+/// Groups of `positions` ranks that gather in chunks while they compute.
+ir::Schedule gathers_beside_computation(std::int32_t positions, std::int32_t replicas) {
+  ir::HandMade made(positions * replicas);
+  for (std::int32_t replica = 0; replica < replicas; ++replica) {
+    std::vector<std::int32_t> members;
+    for (std::int32_t p = 0; p < positions; ++p) members.push_back(replica * positions + p);
+    made.group(ir::Axis::data, members);
+  }
+  for (std::int32_t chunk = 0; chunk < 5; ++chunk) {
+    made.op(0, hw::Gemm<ir::Extent>{ir::rows(4096 + 128 * chunk), 2048, 1024, hw::Precision::bf16});
+    made.op(0, ir::compute(1'000'000));
+    made.op(1, ir::collective(hw::CollectiveKind::all_gather, ir::Axis::data, 1'000'000 + chunk));
+  }
+  return made.schedule();
+}
+
+hw::ClusterSpec with_sms(hw::ClusterSpec cluster) {
+  cluster.gpu.streaming_multiprocessors = 100;
+  return cluster;
+}
+
+TEST_CASE("computation beside communication is slowed alike on alike ranks") {
+  const ir::Schedule schedule = gathers_beside_computation(8, 4);
+  CHECK(classes_where_equal(with_sms(cluster_of(32)), schedule) < 8);
+  const auto slowed = tests::replay(with_sms(cluster_of(32)), schedule).slowed_by;
+  CHECK(*std::min_element(slowed.begin(), slowed.end()) > SimTime(0));
+}
+
+// Rank 1 takes longer alone. A GPU with as high rates and half the SMs takes as long alone, not beside a collective that holds SMs.
+TEST_CASE("a straggler and a GPU that differs only under load are told apart from their peers, other groups are not") {
+  const ir::Schedule schedule = gathers_beside_computation(8, 4);
+  const std::size_t healthy = classes_where_equal(with_sms(cluster_of(32)), schedule);
+  hw::ClusterSpec cluster = with_sms(cluster_of(32));
+  cluster.faults.slow_gpus = {{0, 1, 1.5}};
+  const std::size_t with_straggler = classes_where_equal(cluster, schedule);
+  CHECK(with_straggler > healthy);
+  CHECK(with_straggler < 16);
+  cluster = with_sms(cluster_of(32));
+  cluster.other_nodes.resize(1);
+  cluster.other_nodes[0].first = cluster.other_nodes[0].last = 7;
+  cluster.other_nodes[0].gpu = cluster.gpu;
+  cluster.other_nodes[0].gpu->streaming_multiprocessors = 50;
+  CHECK(classes_where_equal(cluster, schedule) > healthy);
+}
+
+TEST_CASE("worn links and NICs, hashed routes and adaptive ones are folded as far as they are alike") {
+  const ir::Schedule schedule = dispatches(8, 1, 8, 64);   // each group on two nodes
+  const std::size_t healthy = classes_where_equal(cluster_of(64, 2), schedule);
+  std::vector<hw::ClusterSpec> clusters(5, cluster_of(64, 2));
+  for (hw::ClusterSpec& cluster : clusters) cluster.fabric.nodes_per_leaf = 3;
+  clusters[0].faults.nics = {{3, 2, 0.5}, {5, 0, 0.0}};
+  clusters[1].faults.nvlinks = {{4, 1, 0.25}};
+  clusters[2].faults.uplinks = {{0, 1, 0.0}, {5, 0, 0.5}};
+  clusters[3].fabric.spine_choice = hw::SpineChoice::ecmp;
+  clusters[4].fabric.spine_choice = hw::SpineChoice::adaptive;
+  clusters[4].node.nics = 2;
+  for (std::size_t i = 0; i < clusters.size(); ++i) {
+    CAPTURE(i);
+    const std::size_t classes = classes_where_equal(clusters[i], schedule);
+    if (i < 2) CHECK(classes > healthy);
+    if (i < 2) CHECK(classes < 40);
+  }
 }
 
 TEST_CASE("drawn routing counts are not folded") {

@@ -54,8 +54,7 @@ inline void scale_rates(hw::ClusterSpec& cluster, double factor) {
 }
 
 inline sim::SimulationResult replay(const hw::ClusterSpec& cluster, const ir::Schedule& schedule, sim::SimulateOptions options = {}) {
-  const sim::CostModel cost{hw::GpuCostModel(cluster.gpu), hw::CollectiveModel(cluster.collectives)};
-  return sim::simulate(schedule, ir::match_instances(schedule), hw::Topology(cluster), cost, options);
+  return sim::simulate(schedule, ir::match_instances(schedule), hw::Topology(cluster), sim::cost_model(cluster), options);
 }
 
 inline SimTime last_end(const ir::Trace& trace) {

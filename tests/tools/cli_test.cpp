@@ -92,6 +92,7 @@ TEST_CASE("a command line that cannot be carried out is one line with the remedy
   check_input_at_fault("simulate --hlep", "did you mean '--help'?");
   check_input_at_fault("simulate " + small + " " + small, "takes no further argument");
   check_input_at_fault("simulate " + small + " --fidelity flwo", "did you mean 'flow'?");
+  check_input_at_fault("simulate " + small + " --interference offf", "did you mean 'off'?");
   check_input_at_fault("simulate " + small + " --set", "--set");
   check_input_at_fault("compare " + small + " --best workload.micro_batches", "--best takes KEY=VALUE");
   check_input_at_fault("compare " + small + " --best workload.micro_batches=1,,2", "empty");

@@ -27,7 +27,7 @@ Report made_up(const std::string& name, double scale) {
   report.model_flop_per_step = Flop(1e12);
   report.peak = FlopPerSecond(1e15);
   report.mfu = 0.4;
-  report.time = {Seconds(0.006 * scale), Seconds(0.004 * scale), Seconds(0.003 * scale), Seconds(0.001 * scale), Seconds(0.0005), 0.25};
+  report.time = {Seconds(0.006 * scale), Seconds(0.004 * scale), Seconds(0.003 * scale), Seconds(0.001 * scale), Seconds(0.0005), 0.25, {}};
   report.ops = {{"mlp", "gemm", 2, Seconds(0.006 * scale), Flop(1e12), 1e6}};
   report.collectives = {{"dispatch", "all_to_all", "expert", 2, 8, 1e6, Seconds(0.004), Seconds(0.002), 2.0, BytesPerSecond(1e9),
                          BytesPerSecond(1e9), Seconds(0.004 * scale), Seconds(0.003 * scale)}};
@@ -51,7 +51,7 @@ void check_contract(const nlohmann::json& json) {
     CHECK(json.at(key).is_number());
   }
   for (const char* key : {"compute_busy_seconds", "communication_busy_seconds", "communication_exposed_seconds", "idle_seconds",
-                          "overlap_fraction"}) {
+                          "interference_seconds", "overlap_fraction"}) {
     CHECK(json.at("time").at(key).is_number());
   }
   for (const auto& op : json.at("ops")) {

@@ -79,6 +79,9 @@ json whole_experiment(const std::string& name) {
   const fs::path cluster_folder = (folder / experiment.at("cluster").get<std::string>()).parent_path();
   for (const char* key : {"model", "cluster", "strategy"}) put_file(experiment, key, folder);
   for (const char* key : {"gpu", "collectives"}) put_file(experiment["cluster"], key, cluster_folder);
+  if (experiment["cluster"].contains("other_nodes")) {
+    for (json& entry : experiment["cluster"]["other_nodes"]) put_file(entry, "gpu", cluster_folder);
+  }
   return experiment;
 }
 
@@ -111,7 +114,7 @@ std::string reader_complaint(const json& experiment, const tests::TemporaryFolde
   return {};
 }
 
-const char* const experiments[] = {"ep64_tp2_chunked.json", "mixtral_8x7b_ep8.json"};
+const char* const experiments[] = {"ep64_tp2_chunked.json", "mixtral_8x7b_ep8.json", "ep64_tp2_worn.json"};
 
 }  // namespace
 

@@ -144,6 +144,18 @@ TEST_CASE("chunked overlap hides dispatch behind the experts and never shortens 
   CHECK(chunked.time.compute_busy >= guide().time.compute_busy);
 }
 
+// compute_busy = Σ of the same kernels alone + interference; without overlap there is none.
+TEST_CASE("interference costs the chunked step part of what overlap gains, and the plain step nothing") {
+  const Experiment chunked = load_experiment(std::string(FABRICAST_SOURCE_DIR) + "/configs/experiments/ep64_tp2_chunked.json");
+  const Report beside = report_of("ep64_tp2_chunked"), apart = summarize(chunked, forecast(chunked, {.interference = false}), sim::Fidelity::flow);
+  CHECK(guide().time.interference == Seconds(0));
+  CHECK(apart.time.interference == Seconds(0));
+  CHECK(beside.time.interference > Seconds(0));
+  CHECK(beside.time.compute_busy.value() == near((apart.time.compute_busy + beside.time.interference).value()));
+  CHECK(apart.step < beside.step);
+  CHECK(beside.step < guide().step);
+}
+
 TEST_CASE("skew makes the step longer: the most loaded expert is waited for") {
   const Report skewed = report_of("ep64_tp2", {"routing.distribution=zipf", "routing.exponent=0.5"});
   CHECK(skewed.expert_load.imbalance > 1.5);

@@ -36,6 +36,7 @@ void SimulationOptions::declare(Syntax& syntax, const std::string& trace_help) {
                 "may end together) or flow-exact (no such liberty)",
                 "bound|flow|flow-exact");
   syntax.flag("--no-folding", unfolded, "Simulate every rank, even where ranks are alike and one stands for all; the result is the same");
+  syntax.option("--interference", interference, "Do communication kernels slow the computation beside them?", "on|off");
   syntax.flag("--require-fit", require_fit, "Exit with 1 if the fullest GPU's memory does not suffice");
 }
 
@@ -44,6 +45,11 @@ sim::SimulateOptions SimulationOptions::simulate_options() const {
   options.record_link_rates = trace.has_value();
   options.fidelity = fidelity_named(fidelity);
   options.fold = !unfolded;
+  if (interference == "off") {
+    options.interference = false;
+  } else if (interference != "on") {
+    throw UsageError("--interference is 'on' or 'off', not '" + interference + "'" + did_you_mean(interference, {"on", "off"}));
+  }
   return options;
 }
 

@@ -29,7 +29,7 @@ struct CommonOptions {
 
 struct SimulationOptions {
   std::optional<std::string> trace;
-  std::string fidelity = "flow";
+  std::string fidelity = "flow", interference = "on";
   bool require_fit = false;
   bool unfolded = false;
 
