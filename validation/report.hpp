@@ -73,6 +73,25 @@ struct Floors {
   double step_over_floor = 1.0;           // step over the largest of them
 };
 
+/// What the step's end waited for, op after op, by class (critical_path.hpp); all of it sums to the step.
+struct CriticalPathSummary {
+  struct Class {
+    std::string label, kind;
+    std::int64_t ops = 0;
+    Seconds time;
+  };
+  Seconds computation, communication, waiting;
+  std::vector<Class> classes;             // those on the path: computation, then communication, in order of first appearance
+};
+
+/// What one knob of the hardware does to throughput with the schedule fixed (sensitivity.hpp).
+struct KnobEffect {
+  std::string knob;
+  double change = 0;                      // the better way, relative: 0.1 is 10 % more, -0.1 is 10 % less
+  double gain = 0, loss = 0;              // relative change of throughput where the knob is better, and as much worse
+  double elasticity = 0;                  // d ln(throughput) / d ln(knob), by central difference
+};
+
 /// Of an execution.
 struct MeasuredFacts {
   std::string backend;
@@ -99,6 +118,8 @@ struct Report {
   MemorySummary memory;
   ExpertLoad expert_load;
   Floors floors;
+  CriticalPathSummary critical_path;
+  std::vector<KnobEffect> sensitivity;    // empty unless asked for; the largest gain first
   std::uint64_t events = 0;
   double wall_seconds = 0;
   std::optional<MeasuredFacts> measured;  // absent in forecasts

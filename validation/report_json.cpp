@@ -107,6 +107,39 @@ void write_breakdown(JsonWriter& json, std::string_view name, const MemorySummar
   json.close();
 }
 
+void write_critical_path(JsonWriter& json, const CriticalPathSummary& path) {
+  json.open_object("critical_path");
+  json.field("computation_seconds", path.computation.value());
+  json.field("communication_seconds", path.communication.value());
+  json.field("waiting_seconds", path.waiting.value());
+  json.open_array("classes");
+  for (const CriticalPathSummary::Class& one : path.classes) {
+    json.open_object();
+    json.field("label", one.label);
+    json.field("kind", one.kind);
+    json.field("ops", one.ops);
+    json.field("seconds", one.time.value());
+    json.close();
+  }
+  json.close();
+  json.close();
+}
+
+void write_sensitivity(JsonWriter& json, const std::vector<KnobEffect>& effects) {
+  if (effects.empty()) return;
+  json.open_array("sensitivity");
+  for (const KnobEffect& effect : effects) {
+    json.open_object();
+    json.field("name", effect.knob);
+    json.field("change", effect.change);
+    json.field("throughput_gain", effect.gain);
+    json.field("throughput_loss", effect.loss);
+    json.field("elasticity", effect.elasticity);
+    json.close();
+  }
+  json.close();
+}
+
 void write_floors_and_engine(JsonWriter& json, const Report& report) {
   json.open_object("floors");
   json.field("compute_seconds", report.floors.compute.value());
@@ -179,6 +212,8 @@ void write_report(JsonWriter& json, const Report& report) {
   write_links(json, report);
   write_memory(json, report.memory);
   write_expert_load(json, report.expert_load);
+  write_critical_path(json, report.critical_path);
+  write_sensitivity(json, report.sensitivity);
   write_floors_and_engine(json, report);
   if (report.measured) write_measured(json, *report.measured);
 }

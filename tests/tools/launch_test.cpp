@@ -5,6 +5,8 @@
 
 #include "tools/fabricast/mpi_launch.hpp"
 
+namespace fabricast::launch_test {
+
 using namespace fabricast::tools;
 
 namespace {
@@ -89,3 +91,5 @@ TEST_CASE("a failed job comes to one line: who died, and an op that waits for it
 TEST_CASE("a launch line is quoted as a shell needs it") {
   CHECK(shell_line({"mpirun", "--set", "a={\"b\": 1}", "it's", ""}) == "mpirun --set 'a={\"b\": 1}' 'it'\\''s' ''");
 }
+
+}  // namespace fabricast::launch_test

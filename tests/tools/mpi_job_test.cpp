@@ -12,6 +12,8 @@
 #include <string>
 #include <thread>
 
+namespace fabricast::mpi_job_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -127,3 +129,5 @@ TEST_CASE("the worker refuses a partial set of a launcher's variables, naming wh
   CHECK(said("RANK=1 WORLD_SIZE=4 LOCAL_RANK=1 MASTER_ADDR=n0 MASTER_PORT=5") == "rank 1 of 4, local rank 1, as torchrun says; rank 0 at n0:5\n");
   CHECK(output_of("env RANK=1 '" + worker.string() + "' --print-launch --rank 0 --world-size 2") == "rank 0 of 2, local rank 0, as flags says\n");
 }
+
+}  // namespace fabricast::mpi_job_test

@@ -29,6 +29,7 @@ const std::vector<CommandEntry>& commands() {
       {"describe", "Show what an experiment runs where, without simulating it", make_describe_command},
       {"audit", "Judge a published table of claims by what the model says", make_audit_command},
       {"check", "Hold predictions against a committed baseline, for CI", make_check_command},
+      {"validate", "Hold a forecast against a measured step, op by op", make_validate_command},
       {"execute", "Run an experiment's schedule for real, measure it and check its numbers", make_execute_command},
       {"merge", "Merge the measured traces of single ranks into one", make_merge_command},
   };
