@@ -18,6 +18,7 @@
 #include "runtime/machine.hpp"
 #include "runtime/measure.hpp"
 #include "runtime/thread_transport.hpp"
+#include "strategies/ir/work_json.hpp"
 
 namespace fabricast::runtime {
 namespace {
@@ -134,6 +135,11 @@ ExchangeShape shape_of(const CollectiveBench& bench) {
   return shape;
 }
 
+struct EndOnExit {
+  std::atomic<bool>& ends;
+  ~EndOnExit() { ends = true; }
+};
+
 /// Groups of members, ready to meet.
 struct Groups {
   std::vector<std::unique_ptr<ThreadTransport>> transports;
@@ -210,33 +216,61 @@ Spread HostBench::collective(const CollectiveBench& bench) const {
   return spread_of(std::move(samples));
 }
 
-HostInterference HostBench::beside(const hw::Kernel& compute, Bytes all_gather) const {
-  HostInterference result{kernel(compute).median, {}, {}};
-  const CollectiveBench bench{hw::CollectiveKind::all_gather, all_gather, ranks_, 1, hw::Precision::fp32};
-  const Groups groups = groups_of(bench);
+BenchResults::Interference HostBench::beside(const hw::Kernel& compute, Bytes all_gather) const {
+  BenchResults::Interference result{compute, kernel(compute).median, {}, {}};
+  const Groups groups = groups_of({hw::CollectiveKind::all_gather, all_gather, ranks_, 1, hw::Precision::fp32});
   std::atomic<bool> ends{false};
-  std::atomic<std::int64_t> rounds{0};
-  std::barrier gate(std::ptrdiff_t{ranks_});
+  bool last = false;                                   // written between rounds only
+  std::int64_t rounds = 0;
+  std::barrier gate(std::ptrdiff_t{ranks_}, [&]() noexcept {
+    last = ends;
+    ++rounds;
+  });
   const auto begin = Clock::now();
   {
     std::vector<std::jthread> threads;
     for (const auto& member : groups.members) {
       threads.emplace_back([&, m = member.get()] {
-        for (bool last = false; !last;) {
+        while (!last) {
           (void)m->exchange();
-          ++rounds;
-          gate.arrive_and_wait();
-          last = ends;                                 // the same for all: it may change only between the two
           gate.arrive_and_wait();
         }
       });
     }
+    const EndOnExit end{ends};                         // before the threads are joined, also where the kernel throws
     result.beside = kernel(compute).median;
-    ends = true;
   }
-  const double received = static_cast<double>(rounds) / ranks_ * static_cast<double>(all_gather.value()) * (ranks_ - 1) / ranks_;
+  // all-gather: a member receives (n-1)/n of S
+  const double received = static_cast<double>(rounds) * static_cast<double>(all_gather.value()) * (ranks_ - 1) / ranks_;
   result.communication = BytesPerSecond(received / between(begin, Clock::now()).value());
   return result;
+}
+
+BenchResults run_on_host(const BenchPlan& plan, std::int32_t repetitions, const std::function<void(const std::string&)>& say) {
+  const HostBench bench(plan.ranks, repetitions);
+  BenchResults results;
+  results.machine = this_host();
+  results.ranks = plan.ranks;
+  results.repetitions = repetitions;
+  say("launch");
+  results.launch = bench.launch();
+  for (const hw::Kernel& kernel : plan.kernels) {
+    say(ir::kernel_json(kernel));
+    results.kernels.push_back({kernel, bench.kernel(kernel)});
+  }
+  for (const Bytes bytes : plan.copies) {
+    say(fmt::format("copy of {} bytes", bytes.value()));
+    results.copies.push_back({bytes, bench.copy(bytes)});
+  }
+  for (const CollectiveBench& collective : plan.collectives) {
+    say(fmt::format("{} of {} bytes among {}", hw::name_of(collective.kind), collective.size.value(), collective.members));
+    results.collectives.push_back({collective, bench.collective(collective)});
+  }
+  for (const hw::Kernel& kernel : plan.beside) {
+    say("beside communication: " + ir::kernel_json(kernel));
+    results.interference.push_back(bench.beside(kernel, plan.beside_size));
+  }
+  return results;
 }
 
 }  // namespace fabricast::runtime

@@ -5,26 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string>
 
-#include "hardware_models/collectives.hpp"
-#include "hardware_models/kernels.hpp"
-#include "runtime/executor.hpp"
+#include "runtime/bench_plan.hpp"
 
 namespace fabricast::runtime {
-
-struct CollectiveBench {
-  hw::CollectiveKind kind;
-  Bytes size;                     // S of hardware_models/collectives.hpp; shards and pieces are even
-  std::int32_t members = 2;
-  std::int32_t groups = 1;        // side by side
-  hw::Precision precision = hw::Precision::fp32;
-};
-
-/// A kernel alone and beside all-gathers that never end, in all ranks at once.
-struct HostInterference {
-  Seconds alone, beside;
-  BytesPerSecond communication;   // received by each rank meanwhile
-};
 
 class HostBench {
  public:
@@ -37,13 +23,13 @@ class HostBench {
   [[nodiscard]] Spread collective(const CollectiveBench& bench) const;
   /// What an op costs that does nothing.
   [[nodiscard]] Spread launch() const;
-  [[nodiscard]] HostInterference beside(const hw::Kernel& kernel, Bytes all_gather) const;
+  [[nodiscard]] BenchResults::Interference beside(const hw::Kernel& kernel, Bytes all_gather) const;
 
  private:
-  template <class Work>
-  [[nodiscard]] Spread time_of_all(std::vector<Work>& works) const;
-
   std::int32_t ranks_, repetitions_;
 };
+
+/// All of the plan, one after the other. `say` is told what comes next.
+[[nodiscard]] BenchResults run_on_host(const BenchPlan& plan, std::int32_t repetitions, const std::function<void(const std::string&)>& say);
 
 }  // namespace fabricast::runtime

@@ -91,9 +91,9 @@ std::int64_t row_bytes(const BufferNeed& need, hw::Precision precision) {
 Bytes size_of(const BufferNeed& need, hw::Precision precision) { return Bytes(need.rows * row_bytes(need, precision)); }
 
 /// Evenly over [-1, 1).
-float random_number(ir::SplitMix& random) { return static_cast<float>(static_cast<double>(random.next() >> 40) * 0x1p-23 - 1.0); }
+float random_number(ir::SplitMix64& random) { return static_cast<float>(static_cast<double>(random.next() >> 40) * 0x1p-23 - 1.0); }
 
-void fill(const View& view, const BufferNeed& need, hw::Precision precision, ir::SplitMix& random) {
+void fill(const View& view, const BufferNeed& need, hw::Precision precision, ir::SplitMix64& random) {
   if (need.filling == Filling::ids) {
     auto* const ids = reinterpret_cast<std::int32_t*>(view.data);
     for (Rows r = 0; r < need.rows; ++r) ids[r] = static_cast<std::int32_t>(random.next() % static_cast<std::uint64_t>(need.columns));
@@ -111,14 +111,14 @@ void fill(const View& view, const BufferNeed& need, hw::Precision precision, ir:
 }
 
 /// A permutation of 0 … n-1.
-std::vector<std::int32_t> shuffled(Rows n, ir::SplitMix& random) {
+std::vector<std::int32_t> shuffled(Rows n, ir::SplitMix64& random) {
   std::vector<std::int32_t> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.next() % i]);
   return order;
 }
 
-std::vector<std::int32_t> table_of(const hw::Kernel& kernel, ir::SplitMix& random) {
+std::vector<std::int32_t> table_of(const hw::Kernel& kernel, ir::SplitMix64& random) {
   if (const auto* permute = std::get_if<hw::Permute<Rows>>(&kernel)) return shuffled(permute->rows, random);
   if (const auto* router = std::get_if<hw::Router<Rows>>(&kernel)) {
     std::vector<std::int32_t> experts(static_cast<std::size_t>(router->rows * router->top_k));
@@ -146,7 +146,7 @@ Bytes KernelOp::memory_of(const hw::Kernel& kernel) {
 
 KernelOp::KernelOp(const hw::Kernel& kernel, std::uint64_t seed) {
   const Needs needs = std::visit(NeedsOf{}, kernel);
-  ir::SplitMix random(seed);
+  ir::SplitMix64 random(seed);
   op_.work = needs.work;
   bound_.op = &op_;
   const auto add = [&](const BufferNeed& need, std::vector<View>& views) {
