@@ -58,6 +58,11 @@ void JsonWriter::field(std::string_view name, double value) {
   out_ += hw::json_number(value);
 }
 
+void JsonWriter::field_json(std::string_view name, std::string_view json) {
+  item(name);
+  out_ += json;
+}
+
 void JsonWriter::element(std::string_view value) { field({}, value); }
 void JsonWriter::element(std::int64_t value) { field({}, value); }
 void JsonWriter::element(double value) { field({}, value); }

@@ -25,6 +25,8 @@ class JsonWriter {
   void element(std::string_view value);
   void element(std::int64_t value);
   void element(double value);
+  /// A value that is JSON already.
+  void field_json(std::string_view name, std::string_view json);
 
   /// The document, ending in a newline.
   [[nodiscard]] std::string text() &&;

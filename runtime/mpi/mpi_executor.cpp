@@ -110,19 +110,23 @@ MeasuredRun together(MeasuredRun own, const MpiWorld& world) {
 
 }  // namespace
 
+MpiExecutor::MpiExecutor(const MpiWorld& world, const std::atomic<bool>* stop) : MpiExecutor(world, std::make_unique<HostCompute>(), stop) {}
+
+MpiExecutor::MpiExecutor(const MpiWorld& world, std::unique_ptr<Compute> compute, const std::atomic<bool>* stop)
+    : world_(world), compute_(std::move(compute)), stop_(stop) {}
+
 MeasuredRun MpiExecutor::run(const ir::Schedule& schedule, const RunOptions& options) {
   const auto ranks = static_cast<std::int32_t>(schedule.ranks.size());
   if (ranks != world_.size()) {
     throw BackendUnavailable(fmt::format("the experiment has {} ranks and MPI started {} processes; start one for each: mpirun -n {}", ranks,
                                          world_.size(), ranks));
   }
-  HostCompute compute;
   MpiPeers peers(world_, options.stall_timeout, stop_);
   HostSite site{{Rank{world_.rank()}}, {}, peers};
   site.make_transport = [&](std::vector<ExchangeShape> shapes, const ir::Instances& instances) {
     return std::make_unique<MpiTransport>(peers.progress(), world_, std::move(shapes), instances);
   };
-  HostRun run(schedule, options, compute, std::move(site));
+  HostRun run(schedule, options, *compute_, std::move(site));
   MeasuredRun own;
   try {
     own = run.run();

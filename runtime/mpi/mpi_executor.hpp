@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 
+#include "runtime/compute.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/mpi/mpi_world.hpp"
 
@@ -12,7 +14,9 @@ namespace fabricast::runtime {
 class MpiExecutor final : public Executor {
  public:
   /// `stop`: raised from outside, by a signal, when the run is to end. May be null.
-  explicit MpiExecutor(const MpiWorld& world, const std::atomic<bool>* stop = nullptr) : world_(world), stop_(stop) {}
+  explicit MpiExecutor(const MpiWorld& world, const std::atomic<bool>* stop = nullptr);
+  /// With another backend for the computation, on host memory.
+  MpiExecutor(const MpiWorld& world, std::unique_ptr<Compute> compute, const std::atomic<bool>* stop = nullptr);
 
   /// Collective. Every process leaves with the run of all ranks. As many processes as ranks, else BackendUnavailable. After an
   /// ExecutionError the job cannot go on: MpiWorld::abort.
@@ -20,6 +24,7 @@ class MpiExecutor final : public Executor {
 
  private:
   const MpiWorld& world_;
+  std::unique_ptr<Compute> compute_;
   const std::atomic<bool>* stop_;
 };
 

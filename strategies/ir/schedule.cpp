@@ -57,6 +57,8 @@ std::string_view name_of(BufferKind kind) {
 
 std::string_view kind_of(const Work& work) { return std::visit(NameKind{}, work); }
 
+std::string_view kind_of(const hw::Kernel& kernel) { return std::visit(NameKind{}, kernel); }
+
 bool communicates(const Work& work) {
   return std::holds_alternative<Collective>(work) || std::holds_alternative<AllToAll>(work) || std::holds_alternative<Send>(work) ||
          std::holds_alternative<Recv>(work);

@@ -88,6 +88,7 @@ using Work = std::variant<hw::Gemm<Extent>, hw::GroupedGemm<ExpertRows>, hw::Att
                           hw::Permute<Extent>, hw::WeightedSum<Extent>, Collective, AllToAll, Send, Recv>;
 
 [[nodiscard]] std::string_view kind_of(const Work& work);     // "gemm", "grouped_gemm", "all_gather", "send", …
+[[nodiscard]] std::string_view kind_of(const hw::Kernel& kernel);
 [[nodiscard]] bool communicates(const Work& work);
 
 /// Rows [first, first + rows) of a buffer. A chunk is a view, not a copy.

@@ -32,6 +32,7 @@ std::string_view name_of(hw::RowOrder order) {
 std::string text(std::string_view key, std::string_view value) { return fmt::format(R"(, "{}": "{}")", key, value); }
 std::string number(std::string_view key, std::int64_t value) { return fmt::format(R"(, "{}": {})", key, value); }
 std::string flag(std::string_view key, bool value) { return fmt::format(R"(, "{}": {})", key, value); }
+std::string rows(std::string_view key, std::int64_t value) { return number(key, value); }
 std::string rows(std::string_view key, const Extent& value) { return fmt::format(R"(, "{}": {})", key, extent_json(value)); }
 std::string precision(hw::Precision value) { return text("precision", hw::name_of(value)); }
 std::string algorithm(hw::CollectiveAlgorithm value) { return text("algorithm", hw::name_of(value)); }
@@ -42,41 +43,54 @@ std::string message(Axis axis, std::int32_t peer, std::int32_t tag, const Extent
 }
 
 struct Members {
-  std::string operator()(const hw::Gemm<Extent>& w) const {
+  template <class Rows>
+  std::string operator()(const hw::Gemm<Rows>& w) const {
     return rows("m", w.m) + number("n", w.n) + number("k", w.k) + precision(w.precision);
   }
   std::string operator()(const hw::GroupedGemm<ExpertRows>& w) const {
     return step(w.rows.step) + number("n", w.n) + number("k", w.k) + precision(w.precision);
   }
-  std::string operator()(const hw::Attention<Extent>& w) const {
+  std::string operator()(const hw::GroupedGemm<hw::ExpertRowCounts>& w) const {
+    return fmt::format(R"(, "rows": [{}])", fmt::join(w.rows, ", ")) + number("n", w.n) + number("k", w.k) + precision(w.precision);
+  }
+  template <class Rows>
+  std::string operator()(const hw::Attention<Rows>& w) const {
     return rows("sequences", w.sequences) + number("query_length", w.query_length) + number("kv_length", w.kv_length) +
            number("heads", w.heads) + number("kv_heads", w.kv_heads) + number("head_dim", w.head_dim) + flag("causal", w.causal) +
            precision(w.precision);
   }
-  std::string operator()(const hw::Embedding<Extent>& w) const {
+  template <class Rows>
+  std::string operator()(const hw::Embedding<Rows>& w) const {
     return rows("tokens", w.tokens) + number("width", w.width) + number("vocabulary", w.vocabulary) + precision(w.precision);
   }
-  std::string operator()(const hw::RmsNorm<Extent>& w) const {
+  template <class Rows>
+  std::string operator()(const hw::RmsNorm<Rows>& w) const {
     return rows("rows", w.rows) + number("width", w.width) + precision(w.precision);
   }
-  std::string operator()(const hw::Rope<Extent>& w) const {
+  template <class Rows>
+  std::string operator()(const hw::Rope<Rows>& w) const {
     return rows("rows", w.rows) + number("width", w.width) + precision(w.precision) + number("head_dim", w.head_dim) +
            number("sequence_length", w.sequence_length);
   }
-  std::string operator()(const hw::ResidualAdd<Extent>& w) const {
+  template <class Rows>
+  std::string operator()(const hw::ResidualAdd<Rows>& w) const {
     return rows("rows", w.rows) + number("width", w.width) + precision(w.precision);
   }
-  std::string operator()(const hw::Activation<Extent>& w) const {
+  template <class Rows>
+  std::string operator()(const hw::Activation<Rows>& w) const {
     return rows("rows", w.rows) + number("width", w.width) + flag("gated", w.gated) + precision(w.precision);
   }
-  std::string operator()(const hw::Router<Extent>& w) const {
+  template <class Rows>
+  std::string operator()(const hw::Router<Rows>& w) const {
     return rows("rows", w.rows) + number("width", w.width) + number("experts", w.experts) + number("top_k", w.top_k) +
            precision(w.precision);
   }
-  std::string operator()(const hw::Permute<Extent>& w) const {
+  template <class Rows>
+  std::string operator()(const hw::Permute<Rows>& w) const {
     return rows("rows", w.rows) + number("width", w.width) + precision(w.precision) + text("order", name_of(w.order));
   }
-  std::string operator()(const hw::WeightedSum<Extent>& w) const {
+  template <class Rows>
+  std::string operator()(const hw::WeightedSum<Rows>& w) const {
     return rows("tokens", w.tokens) + rows("rows", w.rows) + number("width", w.width) + precision(w.precision);
   }
   std::string operator()(const Collective& w) const {
@@ -100,6 +114,10 @@ std::string step_json(const RoutingStep& step) {
 std::string extent_json(const Extent& extent) {
   if (extent.of == Extent::Of::constant) return fmt::format("{}", extent.scale);
   return fmt::format(R"({{"of": "{}", "scale": {}, {}}})", name_of(extent.of), extent.scale, step_json(extent.step));
+}
+
+std::string kernel_json(const hw::Kernel& kernel) {
+  return fmt::format(R"({{"kind": "{}"{}}})", kind_of(kernel), std::visit(Members{}, kernel));
 }
 
 std::string work_json(const Work& work) { return fmt::format(R"({{"kind": "{}"{}}})", kind_of(work), std::visit(Members{}, work)); }

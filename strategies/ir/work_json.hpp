@@ -1,4 +1,4 @@
-// An op's work and its sizes as JSON. Internal to the schedule's dump.
+// An op's work and its sizes as JSON, as the schedule's dump and files of measurements have it.
 #pragma once
 
 #include <string>
@@ -12,5 +12,7 @@ namespace fabricast::ir {
 [[nodiscard]] std::string extent_json(const Extent& extent);
 /// {"kind": "gemm", "m": 128, "n": 64, "k": 32, "precision": "bf16"}; members are named as in kernels.hpp and schedule.hpp.
 [[nodiscard]] std::string work_json(const Work& work);
+/// The same of a resolved shape: row counts are numbers, a grouped matrix product has "rows": [128, 96].
+[[nodiscard]] std::string kernel_json(const hw::Kernel& kernel);
 
 }  // namespace fabricast::ir

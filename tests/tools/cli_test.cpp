@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -248,6 +249,62 @@ TEST_CASE("execute refuses what it cannot do in one line and leaves no file") {
   check_input_at_fault("execute configs/experiments/ep64_tp2.json --json " + (directory / "r.json"), "GB together and this machine has");
   check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --set model.precision=fp8 --json " + (directory / "r.json"), "fp8");
   CHECK(fs::is_empty(directory.path()));
+}
+
+TEST_CASE("--microbench times kernels and collectives of an experiment, as calibrate reads them") {
+  const Directory directory;
+  const std::string json = directory / "m.json";
+  const Ran ran = fabricast("execute configs/experiments/ep4_tp2_tiny.json --microbench --repetitions 1 --json " + json);
+  CHECK_MESSAGE(ran.code == 0, ran.err);
+  CHECK(ran.out.find("all_to_all") != std::string::npos);
+  const auto measured = nlohmann::json::parse(read(json));
+  CHECK(measured.at("schema") == "fabricast.measurements/1");
+  std::set<std::string> kinds;
+  for (const auto& kernel : measured.at("kernels")) {
+    kinds.insert(kernel.at("work").at("kind"));
+    CHECK(kernel.at("concurrent") == 8);
+    CHECK(kernel.at("seconds").at("median") > 0);
+  }
+  for (const char* kind : {"gemm", "grouped_gemm", "attention", "embedding", "rms_norm", "rope", "residual_add", "activation", "router", "permute",
+                           "weighted_sum", "copy"}) {
+    CHECK_MESSAGE(kinds.count(kind) == 1, kind);
+  }
+  CHECK(measured.at("collectives").size() > 3);
+  CHECK(measured.at("launch").at("seconds").at("median") > 0);
+  CHECK(measured.at("interference").at(0).at("beside_seconds") > 0);
+  check_input_at_fault("execute --microbench --ranks 0", "--ranks is 1 to");
+  check_input_at_fault("execute --microbench --trace " + (directory / "t.json"), "run no step");
+  check_input_at_fault("execute --microbench --preflight", "give one of them");
+  check_input_at_fault("execute --microbench --set model.layers=1", "was given none");
+}
+
+TEST_CASE("--preflight: a host without GPUs is told so, check by check; a node that answers well is ready") {
+  const Directory directory;
+  const std::string program = directory / "nvidia-smi", all_reduce = directory / "all_reduce_perf";
+  const std::string preflight = "PATH=" + directory.path().string() + ":/usr/bin:/bin '" FABRICAST_BINARY "' execute --preflight -q --json -";
+  // `false` stands for the driver of a machine that has none; whatever this machine has is out of sight.
+  std::ofstream(program) << "#!/bin/sh\nexit 9\n";
+  fs::permissions(program, fs::perms::owner_all);
+  const Ran without = fabricast("--version >/dev/null; " + preflight);
+  CHECK(without.code == 1);
+  const auto checks = nlohmann::json::parse(without.out);
+  CHECK(checks.at("ready") == false);
+  for (const auto& check : checks.at("checks")) CHECK(check.at("why").get<std::string>().find("no GPU") == 0);
+
+  std::ofstream(program) << "#!/bin/sh\ncase $1 in topo) printf 'GPU0\\t X \\tNV18\\nGPU1\\tNV18\\t X \\n';;\n"
+                            "*) printf 'H100, 1, 0, 81559\\nH100, 1, 0, 81559\\n';; esac\n";
+  std::ofstream(all_reduce) << "#!/bin/sh\necho 1024 256 float sum -1 10.0 200.0 350.0 0\n";
+  fs::permissions(all_reduce, fs::perms::owner_all);
+  const Ran with = fabricast("--version >/dev/null; " + preflight);
+  CHECK(with.code == 0);
+  for (const auto& check : nlohmann::json::parse(with.out).at("checks")) CHECK(check.at("verdict") == "passed");
+}
+
+TEST_CASE("--preflight of the host needs no GPU, and asks for the memory of all ranks") {
+  const Ran fits = fabricast("execute configs/experiments/ep4_tp2_tiny.json --preflight --backend host");
+  CHECK_MESSAGE(fits.code == 0, fits.out);
+  CHECK(fits.out.find("gpu_count") == std::string::npos);
+  CHECK(fabricast("execute configs/experiments/ep64_tp2.json --preflight --backend host").code == 1);
 }
 
 }  // namespace fabricast::cli_test

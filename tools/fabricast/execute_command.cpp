@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -5,8 +6,10 @@
 #include "runtime/host_executor.hpp"
 #include "tools/fabricast/commands.hpp"
 #include "tools/fabricast/measured_output.hpp"
+#include "tools/fabricast/microbench.hpp"
 #include "tools/fabricast/mpi_launch.hpp"
 #include "tools/fabricast/options.hpp"
+#include "tools/fabricast/preflight_run.hpp"
 #include "validation/experiment.hpp"
 #include "validation/forecast.hpp"
 #include "validation/summary.hpp"
@@ -24,18 +27,22 @@ class ExecuteCommand final : public Command {
   [[nodiscard]] runtime::RunOptions run_options() const;
   [[nodiscard]] ExitCode execute(const std::string& experiment) const;
   [[nodiscard]] ExitCode launch(const std::string& experiment) const;
+  [[nodiscard]] ExitCode run_alone() const;
 
   CommonOptions common_;
   MeasuredFiles files_;
   std::optional<std::string> experiment_;
-  std::string backend_ = "host";
+  std::optional<std::string> backend_;   // host, unless said otherwise
   std::int64_t steps_ = 20, warm_up_ = 3, seed_ = 1;
   bool no_check_ = false, print_launch_ = false;
+  bool microbench_ = false, preflight_ = false;
+  std::optional<std::int64_t> ranks_;
+  std::int64_t repetitions_ = 20;
 };
 
 ExecuteCommand::ExecuteCommand(Syntax& syntax) {
   syntax.optional_argument("experiment", experiment_, "Experiment file");
-  syntax.option("--backend", backend_, "host: every rank a pair of threads of this process; mpi: every rank a process", "host|mpi");
+  syntax.option("--backend", backend_, "host (default): every rank a pair of threads of this process; mpi: every rank a process", "host|mpi");
   syntax.option("--steps", steps_, "Timed steps");
   syntax.option("--warm-up", warm_up_, "Steps before them, untimed");
   syntax.option("--seed", seed_, "Of weights and tokens");
@@ -44,10 +51,18 @@ ExecuteCommand::ExecuteCommand(Syntax& syntax) {
   syntax.option("--trace", files_.trace, "Write a Chrome trace of the median step, which https://ui.perfetto.dev opens", "FILE");
   syntax.option("--measured", files_.measured, "Write every op's median step and spread by op id (fabricast.trace/1), to hold a forecast against",
                 "FILE");
+  syntax.flag("--microbench", microbench_,
+              "Instead of the schedule, time single kernels and collectives, for fabricast calibrate: an experiment's, or a table of the usual");
+  syntax.option("--repetitions", repetitions_, "With --microbench: samples of each");
+  syntax.option("--ranks", ranks_, "With --microbench and no experiment: ranks at once (default: processors)");
+  syntax.flag("--preflight", preflight_,
+              "Instead, check whether this machine is ready for the experiment, or for any: its GPUs, or what --backend host or mpi needs");
   common_.declare(syntax);
   syntax.example(
       "Example: all 128 ranks of the guide's job at reduced widths, on this machine\n"
-      "  fabricast execute configs/experiments/ep64_tp2_tiny.json --trace trace.json");
+      "  fabricast execute configs/experiments/ep64_tp2_tiny.json --trace trace.json\n"
+      "and what this machine's kernels and collectives take, eight ranks at once\n"
+      "  fabricast execute --microbench --ranks 8 --json measured.json");
 }
 
 runtime::RunOptions ExecuteCommand::run_options() const {
@@ -74,7 +89,7 @@ ExitCode ExecuteCommand::execute(const std::string& path) const {
 
   runtime::HostExecutor executor;
   runtime::Execution execution = runtime::execute(plan.schedule, executor, options);
-  const validation::Measurement measurement{backend_, options.run, std::move(execution.run), execution.numerics, false};
+  const validation::Measurement measurement{"host", options.run, std::move(execution.run), execution.numerics, false};
   const validation::Report report = output.write(experiment, std::move(plan), measurement);
   if (common_.prints_summary()) print(validation::summary(report, {colour_on_standard_output()}));
   return measurement.numerics && !measurement.numerics->passed ? ExitCode::answer_is_no : ExitCode::success;
@@ -102,11 +117,22 @@ ExitCode ExecuteCommand::launch(const std::string& path) const {
   return ExitCode::success;
 }
 
+ExitCode ExecuteCommand::run_alone() const {
+  if (microbench_ && preflight_) throw UsageError("--microbench and --preflight are two things: give one of them");
+  if (files_.trace || files_.measured) throw UsageError("--microbench and --preflight run no step: --trace and --measured have nothing to hold");
+  if (preflight_) return run_preflight(experiment_, backend_, common_);
+  if (backend_.value_or("host") != "host") throw UsageError("--microbench times the host: --backend host");
+  return microbench({experiment_, ranks_, repetitions_}, common_);
+}
+
 ExitCode ExecuteCommand::run() const {
+  const std::string backend = backend_.value_or("host");
+  const std::vector<std::string> known{"host", "mpi"};
+  const bool is_known = std::find(known.begin(), known.end(), backend) != known.end() || (preflight_ && backend == "cuda");
+  if (!is_known) throw UsageError("--backend is 'host' or 'mpi', not '" + backend + "'" + did_you_mean(backend, known));
+  if (microbench_ || preflight_) return run_alone();
   if (!experiment_) throw UsageError("execute needs an experiment file (for example configs/experiments/ep64_tp2_tiny.json)");
-  if (backend_ == "host") return execute(*experiment_);
-  if (backend_ == "mpi") return launch(*experiment_);
-  throw UsageError("--backend is 'host' or 'mpi', not '" + backend_ + "'" + did_you_mean(backend_, {"host", "mpi"}));
+  return backend == "mpi" ? launch(*experiment_) : execute(*experiment_);
 }
 
 }  // namespace

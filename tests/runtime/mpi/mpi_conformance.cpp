@@ -97,6 +97,19 @@ TEST_CASE("PP2 over EP2_TP2, every tensor rank dispatching for its group") {
   check_job(job);
 }
 
+TEST_CASE("two copies of each expert and striped experts, in chunks") {
+  if (!runs_on(8)) return;
+  Job job = job_of(1, 8);
+  job.model.moe->experts_per_layer = 4;
+  job.strategy.expert_placement = strategy::ExpertPlacement::replicated;
+  job.strategy.overlap_chunks = 2;
+  check_job(job);
+  job = job_of(2, 4);
+  job.model.moe->experts_per_layer = 3;
+  job.strategy.expert_placement = strategy::ExpertPlacement::striped;
+  check_job(job);
+}
+
 TEST_CASE("another number of processes than ranks is refused before anything runs") {
   Job job = job_of(1, 1);
   job.gpus = world->size() + 1;
