@@ -1,10 +1,8 @@
 #include "runtime/thread_transport.hpp"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <stdexcept>
 
 #include "runtime/exchange_data.hpp"
 #include "runtime/relay.hpp"
@@ -27,7 +25,7 @@ class Meeting {
   }
 
   void arrive(const Exchange& part, Doorbell& bell) {
-    check(part);
+    require_sizes(shape_, part);
     parts_[part.member] = &part;
     bells_[part.member] = &bell;
     if (!relays_.empty()) relays_[part.member].begin(part);
@@ -52,6 +50,11 @@ class Meeting {
     return std::nullopt;
   }
 
+  [[nodiscard]] bool has_arrived(std::size_t member) const {
+    const auto earlier = [](const Place& a, const Place& b) { return a.step < b.step; };
+    return places_[member].step == std::max_element(places_.begin(), places_.end(), earlier)->step;
+  }
+
   [[nodiscard]] Bytes moved() const { return Bytes(moved_.load(std::memory_order_relaxed)); }
 
  private:
@@ -71,16 +74,6 @@ class Meeting {
       }
     }
     return taken;
-  }
-
-  void check(const Exchange& part) const {
-    const auto require = [&](std::size_t size, Bytes expected, const char* what) {
-      if (Bytes(static_cast<std::int64_t>(size)) == expected) return;
-      throw std::runtime_error(fmt::format("{} mismatch: member {} of {} brings an {} of {} B where {} B were agreed",
-                                           hw::name_of(shape_.kind), part.member, shape_.members, what, size, expected.value()));
-    };
-    require(part.input.size(), expected_input(shape_, part.member), "input");
-    require(part.output.size(), expected_output(shape_, part.member), "output");
   }
 
   void ring_all() {
@@ -109,6 +102,10 @@ ThreadTransport::~ThreadTransport() = default;
 void ThreadTransport::arrive(const Exchange& part, Doorbell& bell) { meetings_[part.instance.index()]->arrive(part, bell); }
 
 std::optional<Clock::time_point> ThreadTransport::advance(const Exchange& part) { return meetings_[part.instance.index()]->advance(part); }
+
+bool ThreadTransport::has_arrived(ir::InstanceId instance, std::size_t member) const {
+  return meetings_[instance.index()]->has_arrived(member);
+}
 
 Bytes ThreadTransport::moved(ir::InstanceId instance) const { return meetings_[instance.index()]->moved(); }
 

@@ -51,7 +51,10 @@ class Transport {
   /// had arrived.
   [[nodiscard]] virtual std::optional<Clock::time_point> advance(const Exchange& part) = 0;
 
-  /// What the members of the instance copied from each other so far, over all steps.
+  /// Has the member arrived in the exchange that this process is in? When no thread of the run moves.
+  [[nodiscard]] virtual bool has_arrived(ir::InstanceId instance, std::size_t member) const = 0;
+
+  /// What the members of the instance (those in this process) copied from each other so far, over all steps.
   [[nodiscard]] virtual Bytes moved(ir::InstanceId instance) const = 0;
 };
 

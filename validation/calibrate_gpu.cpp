@@ -218,13 +218,22 @@ std::vector<Stage> stages_of(const hw::GpuSpec& base, const Measurements& all) {
   return stages;
 }
 
+/// Of the row's products, which are nearly all of its time; of its only kernel otherwise.
+std::multimap<std::string, double> product_dimensions(const KernelMeasurement& row) {
+  std::multimap<std::string, double> result;
+  for (const Term& term : row.terms) {
+    if (row.terms.size() > 1 && hw::flop(term.kernel) <= Flop(0)) continue;
+    for (const auto& dimension : dimensions_of(term.kernel)) result.insert(dimension);
+  }
+  return result;
+}
+
 /// Residuals by kind, as the record wants them.
 class HeldOut {
  public:
   void add(const std::string& system, const KernelMeasurement& row, Seconds predicted_time, int fold) {
     rows_.push_back({system, row.kind, row.family, row.seconds, predicted_time, row.place});
-    const hw::Kernel& kernel = row.terms.front().kernel;
-    by_kind_[row.kind].push_back({rows_of(kernel), row.seconds / predicted_time, fold, row.family, dimensions_of(kernel)});
+    by_kind_[row.kind].push_back({rows_of(row.terms.front().kernel), row.seconds / predicted_time, fold, row.family, product_dimensions(row)});
   }
   void add_records(hw::CalibrationRecord& record, const std::set<std::string>& in_sample) const {
     for (const auto& [kind, rows] : by_kind_) {

@@ -67,16 +67,12 @@ class Models {
 }  // namespace
 
 std::optional<fs::path> gpu_profile(const fs::path& configs, const std::string& system) {
-  static const std::map<std::string, std::vector<std::string>> files{{"a100_sxm", {"a100_sxm_80gb"}},
-                                                                     {"h100_sxm", {"h100_sxm_80gb"}},
-                                                                     {"h800_sxm", {"h800_sxm_80gb", "h800_sxm"}},
-                                                                     {"h200_sxm", {"h200_sxm_141gb", "h200_sxm"}},
-                                                                     {"b200_sxm", {"b200_sxm_180gb", "b200_sxm"}},
-                                                                     {"host", {"host_cpu"}}};
+  static const std::map<std::string, std::string> files{
+      {"a100_sxm", "a100_sxm_80gb"}, {"h100_sxm", "h100_sxm_80gb"}, {"h800_sxm", "h800_sxm_80gb"}, {"h200_sxm", "h200_sxm_141gb"}, {"b200_sxm", "b200_sxm_180gb"}};
   const auto found = files.find(system);
   if (found == files.end()) return std::nullopt;
-  for (const std::string& name : found->second) {
-    const fs::path path = configs / "gpus" / (name + ".json");
+  for (const char* folder : {"calibration", "gpus"}) {   // fitted by calibrate, else by hand
+    const fs::path path = configs / folder / (found->second + ".json");
     if (fs::exists(path)) return path;
   }
   return std::nullopt;

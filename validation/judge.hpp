@@ -12,7 +12,7 @@
 namespace fabricast::validation {
 
 struct JudgeOptions {
-  std::filesystem::path configs = "configs";      // the folder that holds gpus/
+  std::filesystem::path configs = "configs";      // the folder that holds calibration/ and gpus/
   std::optional<std::filesystem::path> gpu;       // a profile for all rows, whatever their system
   std::string system;                             // keep this system's rows only; empty: all
   std::vector<std::string> kinds;                 // keep kinds that contain one of these texts; empty: all
@@ -27,7 +27,7 @@ struct JudgeOptions {
 [[nodiscard]] std::vector<AgreementRow> judge(const std::vector<Measurements>& sets, const JudgeOptions& options,
                                               std::vector<std::string>& notes);
 
-/// The profile of a system under configs/gpus; nothing if there is none.
+/// The profile of a system: fitted under configs/calibration, else by hand under configs/gpus; nothing if there is none.
 [[nodiscard]] std::optional<std::filesystem::path> gpu_profile(const std::filesystem::path& configs, const std::string& system);
 
 }  // namespace fabricast::validation

@@ -1,6 +1,7 @@
 // The plain CSV form of measurements. Each row becomes the JSON object that it stands for, so both forms share one strict reader.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -18,6 +19,8 @@ struct Unit {
   double seconds;
 };
 constexpr std::array<Unit, 3> units{{{"seconds", 1.0}, {"ms", 1e-3}, {"us", 1e-6}}};
+
+constexpr std::size_t most_systems = 64;
 
 Unit time_column(const CsvTable& table) {
   std::optional<Unit> found;
@@ -60,13 +63,15 @@ hw::JsonNode node_of(const CsvTable& table, const CsvTable::Row& row, const Unit
   auto& members = std::get<hw::JsonNode::Object>(node.value);
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     const std::string& column = table.columns[i];
-    if (column == unit.column || row.cells[i].empty()) continue;
+    if (column == unit.column || column == "system" || row.cells[i].empty()) continue;
     hw::JsonNode place{nullptr, table.file, row.line, "/" + column};
     const bool list = column == "rows" && table.text(row, "kind") == "grouped_gemm";
     members.emplace_back(column, value_of(row.cells[i], place, list));
   }
   return node;
 }
+
+std::string system_of(const CsvTable& table, const CsvTable::Row& row) { return table.find("system") ? table.text(row, "system") : std::string(); }
 
 bool is_collective(const std::string& kind) {
   for (const char* name : {"all_reduce", "all_gather", "reduce_scatter", "broadcast", "all_to_all", "send"}) {
@@ -93,13 +98,14 @@ Measurements read_collectives(hw::JsonNode::Array entries, const std::string& fi
   return read_measurements_json(document);
 }
 
-}  // namespace
-
-Measurements read_measurements_csv(const CsvTable& table) {
-  const Unit unit = time_column(table);
+/// The rows of one system.
+Measurements read_rows(const CsvTable& table, const std::string& system, const Unit& unit) {
   Measurements result;
+  result.system = system;
+  result.source = table.file;
   hw::JsonNode::Array collectives;
   for (const CsvTable::Row& row : table.rows) {
+    if (system_of(table, row) != system) continue;
     const std::string& kind = table.text(row, "kind");
     const Seconds time = checked_time(table.positive(row, unit.column) * unit.seconds, {table.file, row.line});
     hw::JsonNode node = node_of(table, row, unit);
@@ -113,8 +119,21 @@ Measurements read_measurements_csv(const CsvTable& table) {
     }
   }
   if (!collectives.empty()) result.collectives = read_collectives(std::move(collectives), table.file).collectives;
-  result.source = table.file;
   return result;
+}
+
+}  // namespace
+
+std::vector<Measurements> read_measurements_csv(const CsvTable& table) {
+  const Unit unit = time_column(table);
+  std::vector<std::string> systems;   // in order of appearance
+  for (const CsvTable::Row& row : table.rows) {
+    if (std::find(systems.begin(), systems.end(), system_of(table, row)) == systems.end()) systems.push_back(system_of(table, row));
+    if (systems.size() > most_systems) table.fail(row, "system", fmt::format("is the {}th system of the table; it may hold {}", systems.size(), most_systems));
+  }
+  std::vector<Measurements> sets;
+  for (const std::string& system : systems) sets.push_back(read_rows(table, system, unit));
+  return sets;
 }
 
 }  // namespace fabricast::validation

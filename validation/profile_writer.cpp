@@ -122,6 +122,16 @@ void write_record(JsonWriter& json, const hw::CalibrationRecord& record, const P
 
 std::string duration_text(double seconds) { return seconds < 1e-3 ? fmt::format("{:.4g} us", seconds * 1e6) : fmt::format("{:.4g} ms", seconds * 1e3); }
 
+std::string changed_text(const JsonNode& base, const std::vector<ProfileChange>& changes) {
+  JsonNode document = base;
+  for (const ProfileChange& change : changes) apply(document, change);
+  JsonWriter json;
+  json.open_object();
+  for (const auto& [key, value] : std::get<JsonNode::Object>(document.value)) std::visit(WriteNode{json, key}, value.value);
+  json.close();
+  return std::move(json).text();
+}
+
 std::string profile_text(const JsonNode& base, const std::vector<ProfileChange>& changes, const hw::CalibrationRecord& record,
                          const Provenance& provenance) {
   JsonNode profile = base;

@@ -29,4 +29,7 @@ struct ProfileChange {
 [[nodiscard]] std::string profile_text(const hw::JsonNode& base, const std::vector<ProfileChange>& changes, const hw::CalibrationRecord& record,
                                        const Provenance& provenance);
 
+/// `base` with the changes, and nothing else.
+[[nodiscard]] std::string changed_text(const hw::JsonNode& base, const std::vector<ProfileChange>& changes);
+
 }  // namespace fabricast::validation

@@ -27,7 +27,7 @@ std::vector<Measurements> read_measurements(const std::filesystem::path& path) {
   if (!table.find("kind")) {
     throw hw::ConfigError(file + ": is neither JSON, nccl-tests' output nor a table that we know; plain tables have a column 'kind'");
   }
-  return {read_measurements_csv(table)};
+  return read_measurements_csv(table);
 }
 
 }  // namespace fabricast::validation

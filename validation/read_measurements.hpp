@@ -21,7 +21,8 @@ namespace fabricast::validation {
 
 /// Plain CSV: a column `kind`, columns named as the keys of a kernel or collective in "fabricast.measurements/1", empty where a row has
 /// no such key, and one column of times: seconds, ms or us. The rows of a grouped GEMM are separated by blanks. kind `launch` has no keys.
-[[nodiscard]] Measurements read_measurements_csv(const CsvTable& table);
+/// A column `system`, if there is one, sorts the rows into systems.
+[[nodiscard]] std::vector<Measurements> read_measurements_csv(const CsvTable& table);
 
 /// Tables of the published collection, told by their columns; nothing if the table is none of them.
 [[nodiscard]] std::vector<Measurements> read_published(const CsvTable& table);

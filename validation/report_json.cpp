@@ -44,6 +44,32 @@ void write_spread(JsonWriter& json, std::string_view name, const runtime::Spread
   json.close();
 }
 
+void write_strings(JsonWriter& json, std::string_view name, const std::vector<std::string>& texts) {
+  json.open_array(name);
+  for (const std::string& text : texts) json.element(text);
+  json.close();
+}
+
+void write_error_bar(JsonWriter& json, const ErrorBar& bar) {
+  json.open_object("error_bar");
+  json.field("low_seconds", bar.low.value());
+  json.field("high_seconds", bar.high.value());
+  json.field("calibrated_as", bar.calibrated_as);
+  write_strings(json, "extrapolated", bar.outside);
+  json.close();
+}
+
+void write_error_bar(JsonWriter& json, const StepErrorBar& bar) {
+  json.open_object("error_bar");
+  json.field("probability", 0.8);
+  json.field("low_seconds", bar.low.value());
+  json.field("high_seconds", bar.high.value());
+  json.field("known_share", bar.known_share);
+  write_strings(json, "unknown", bar.unknown);
+  write_strings(json, "extrapolated", bar.extrapolated);
+  json.close();
+}
+
 void write_op(JsonWriter& json, const OpSummary& op) {
   json.open_object();
   json.field("label", op.label);
@@ -52,6 +78,7 @@ void write_op(JsonWriter& json, const OpSummary& op) {
   json.field("busy_seconds", op.busy.value());
   json.field("flop", op.flop.value());
   json.field("bytes", op.bytes);
+  if (op.error_bar) write_error_bar(json, *op.error_bar);
   if (op.each) write_spread(json, "each_seconds", *op.each);
   json.close();
 }
@@ -71,6 +98,7 @@ void write_collective(JsonWriter& json, const CollectiveSummary& collective) {
   json.field("bus_bytes_per_second", collective.bus_bandwidth.value());
   json.field("busy_seconds", collective.busy.value());
   json.field("exposed_seconds", collective.exposed.value());
+  if (collective.error_bar) write_error_bar(json, *collective.error_bar);
   if (collective.each) write_spread(json, "each_seconds", *collective.each);
   json.close();
 }
@@ -104,6 +132,39 @@ void write_links(JsonWriter& json, const Report& report) {
 void write_breakdown(JsonWriter& json, std::string_view name, const MemorySummary::Breakdown& breakdown) {
   json.open_object(name);
   for (const auto& [kind, bytes] : breakdown) json.field(kind, bytes.value());
+  json.close();
+}
+
+void write_critical_path(JsonWriter& json, const CriticalPathSummary& path) {
+  json.open_object("critical_path");
+  json.field("computation_seconds", path.computation.value());
+  json.field("communication_seconds", path.communication.value());
+  json.field("waiting_seconds", path.waiting.value());
+  json.open_array("classes");
+  for (const CriticalPathSummary::Class& one : path.classes) {
+    json.open_object();
+    json.field("label", one.label);
+    json.field("kind", one.kind);
+    json.field("ops", one.ops);
+    json.field("seconds", one.time.value());
+    json.close();
+  }
+  json.close();
+  json.close();
+}
+
+void write_sensitivity(JsonWriter& json, const std::vector<KnobEffect>& effects) {
+  if (effects.empty()) return;
+  json.open_array("sensitivity");
+  for (const KnobEffect& effect : effects) {
+    json.open_object();
+    json.field("name", effect.knob);
+    json.field("change", effect.change);
+    json.field("throughput_gain", effect.gain);
+    json.field("throughput_loss", effect.loss);
+    json.field("elasticity", effect.elasticity);
+    json.close();
+  }
   json.close();
 }
 
@@ -169,6 +230,7 @@ void write_expert_load(JsonWriter& json, const ExpertLoad& load) {
 
 void write_report(JsonWriter& json, const Report& report) {
   write_header(json, report);
+  if (report.error_bar) write_error_bar(json, *report.error_bar);
   write_time(json, report.time);
   json.open_array("ops");
   for (const OpSummary& op : report.ops) write_op(json, op);
@@ -179,6 +241,8 @@ void write_report(JsonWriter& json, const Report& report) {
   write_links(json, report);
   write_memory(json, report.memory);
   write_expert_load(json, report.expert_load);
+  write_critical_path(json, report.critical_path);
+  write_sensitivity(json, report.sensitivity);
   write_floors_and_engine(json, report);
   if (report.measured) write_measured(json, *report.measured);
 }

@@ -17,7 +17,7 @@ struct HeldOutRow {
   double ratio;                               // measured / predicted
   int fold;                                   // rows of one fold were left out of the fit together
   std::string family;
-  std::map<std::string, double> dimensions;
+  std::multimap<std::string, double> dimensions;   // several of one name where the row times several kernels
 };
 
 /// Up to six regions of ascending size, 30 rows or more in each where there are as many. The interval of n ratios runs from the

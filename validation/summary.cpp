@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 namespace fabricast::validation {
@@ -10,6 +11,7 @@ namespace fabricast::validation {
 namespace {
 
 constexpr double least_share_listed = 0.002;   // of the step; smaller classes are summed in one line
+constexpr double least_share_on_path = 0.01;   // of the step, likewise
 constexpr std::size_t hottest_links_shown = 5;
 
 std::string heading(const Report& report) {
@@ -160,6 +162,75 @@ std::string link_table(const Report& report, TextStyle style) {
   return style.strong("Links") + " (over the step; the hottest below)\n" + table.text() + '\n';
 }
 
+std::string critical_path_table(const Report& report, TextStyle style) {
+  const CriticalPathSummary& path = report.critical_path;
+  if (path.classes.empty()) return {};
+  Table table({{"critical path", Table::Align::left}, {"ops"}, {"time"}, {"of step"}});
+  const auto add = [&](const std::string& name, const std::string& ops, Seconds time) {
+    table.add({name, ops, show(time), show_share(share_of(time, report.step))});
+  };
+  std::vector<CriticalPathSummary::Class> classes = path.classes;
+  std::stable_sort(classes.begin(), classes.end(), [](const auto& a, const auto& b) { return a.time > b.time; });
+  CriticalPathSummary::Class rest;
+  std::int64_t gathered = 0;
+  for (const CriticalPathSummary::Class& one : classes) {
+    if (share_of(one.time, report.step) >= least_share_on_path) {
+      add(one.label, show_count(static_cast<double>(one.ops)), one.time);
+      continue;
+    }
+    gathered += 1;
+    rest.ops += one.ops;
+    rest.time += one.time;
+  }
+  if (gathered > 0) add(fmt::format("other ({})", gathered), show_count(static_cast<double>(rest.ops)), rest.time);
+  table.add_rule();
+  add("computation", "", path.computation);
+  add("communication", "", path.communication);
+  if (path.waiting > Seconds(0)) add("waiting between ops", "", path.waiting);
+  return style.strong("Critical path") + " (what the end of the step waited for, op after op, over all ranks)\n" + table.text() + '\n';
+}
+
+std::string sensitivity_table(const Report& report, TextStyle style) {
+  if (report.sensitivity.empty()) return {};
+  Table table({{"knob", Table::Align::left}, {"throughput"}, {"if worse by as much"}, {"elasticity"}});
+  for (const KnobEffect& effect : report.sensitivity) {
+    table.add({fmt::format("{:.0f} % {} {}", 100 * std::abs(effect.change), effect.change > 0 ? "more" : "less", effect.knob),
+               fmt::format("{:+.2f} %", 100 * effect.gain), fmt::format("{:+.2f} %", 100 * effect.loss),
+               fmt::format("{:+.3f}", effect.elasticity)});
+  }
+  return style.strong("Sensitivity") + " (one knob at a time, the schedule fixed)\n" + table.text() + '\n';
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+/// Error bars of the classes that the step's end waits for, or that take as long.
+std::string error_bar_table(const Report& report, TextStyle style) {
+  if (!report.error_bar) return {};
+  const StepErrorBar& step = *report.error_bar;
+  Table table({{"error bars", Table::Align::left}, {"predicted"}, {"low"}, {"high"}, {"by residuals of", Table::Align::left}, {"", Table::Align::left}});
+  const auto add = [&](const auto& one) {
+    if (share_of(one.busy, report.step) < least_share_on_path) return;
+    if (!one.error_bar) table.add({one.label, show(one.busy), "-", "-", "no measurement"});
+    if (one.error_bar) {
+      table.add({one.label, show(one.busy), show(one.error_bar->low), show(one.error_bar->high), one.error_bar->calibrated_as,
+                 one.error_bar->outside.empty() ? "" : "extrapolated: " + joined(one.error_bar->outside)});
+    }
+  };
+  for (const OpSummary& op : by_time(report.ops)) add(op);
+  for (const CollectiveSummary& collective : by_time(report.collectives)) add(collective);
+  table.add_rule();
+  table.add({"step", show(report.step), show(step.low), show(step.high)});
+  std::string out = style.strong("Error bars") + " (four of five measurements lie between, by the profile's held-out residuals)\n" + table.text();
+  if (step.known_share < 1) {
+    out += wrap(fmt::format("Known for {} of the critical path; taken as exact: {}.", show_share(step.known_share), joined(step.unknown)), 2);
+  }
+  return out + '\n';
+}
+
 std::string floor_table(const Report& report, TextStyle style) {
   Table table({{"floor", Table::Align::left}, {"time"}, {"step/floor"}});
   const auto add = [&](const std::string& name, Seconds floor) {
@@ -198,6 +269,7 @@ std::string summary(const Report& report, TextStyle style) {
   out += time_table(report, style) + collective_table(report, style) + link_table(report, style);
   out += style.strong("Memory") + fmt::format(" (rank {}, the fullest)\n", report.memory.fullest.value);
   out += memory_table(report.memory) + '\n';
+  out += critical_path_table(report, style) + error_bar_table(report, style) + sensitivity_table(report, style);
   out += floor_table(report, style) + style.strong("What bounds the step") + '\n';
   for (const std::string& sentence : what_bounds(report)) out += wrap(sentence, 2);
   return out;
