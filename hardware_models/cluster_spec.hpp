@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "hardware_models/calibration_record.hpp"
 #include "hardware_models/collectives.hpp"
 #include "hardware_models/kernels.hpp"
 #include "hardware_models/units.hpp"
@@ -24,6 +25,7 @@ struct GemmTile {
 struct GemmEfficiency {
   Seconds setup{};                  // of a GEMM beyond `launch`
   double sustained = 1.0;           // share of peak that a full SM reaches in a GEMM of up to `burst`
+  std::optional<double> sustained_fp8;  // the same for fp8 where it was measured; else sustained
   double throttle = 0.0;            // each second beyond `burst` takes 1 + throttle: power-limited clocks
   Seconds burst{};
   double memory = 1.0;              // share of memory_bandwidth that reading the operands reaches
@@ -61,6 +63,7 @@ struct GpuSpec {
   AttentionEfficiency attention;
   PassEfficiency pass;
   double slowdown = 1.0;                 // of a faulty chip: every kernel takes so many times as long
+  CalibrationRecord calibration;         // of profiles that `fabricast calibrate` wrote
 };
 
 struct NodeSpec {
@@ -130,6 +133,7 @@ struct CollectiveSpec {
   std::map<CollectiveKind, std::map<std::int64_t, double>> nvlink_efficiency;  // by members in the node; interpolated, clamped at the ends
   std::map<CollectiveKind, double> network_efficiency;                  // share of the NIC's rate that large transfers reach
   TransferRamp nvlink_ramp;
+  CalibrationRecord calibration;
 };
 
 struct ClusterSpec {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string>
 
+#include "hardware_models/calibration_config.hpp"
 #include "hardware_models/json_reader.hpp"
 
 namespace fabricast::hw {
@@ -80,6 +81,7 @@ CollectiveSpec read_collectives(const JsonNode& node) {
   spec.nvlink_efficiency = read_nvlink(reader.child("nvlink_efficiency"));
   spec.network_efficiency = read_network(reader.child("network_efficiency"));
   spec.nvlink_ramp = read_ramp(reader.child("nvlink_ramp"));
+  if (const JsonNode* calibration = reader.optional_child("calibration")) spec.calibration = read_calibration(*calibration);
   reader.finish();
   return spec;
 }

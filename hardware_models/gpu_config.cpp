@@ -3,6 +3,7 @@
 #include <initializer_list>
 #include <string>
 
+#include "hardware_models/calibration_config.hpp"
 #include "hardware_models/json_reader.hpp"
 
 namespace fabricast::hw {
@@ -52,6 +53,7 @@ GemmEfficiency read_gemm(const JsonNode& node) {
   GemmEfficiency gemm;
   gemm.setup = reader.duration("setup");
   gemm.sustained = share(reader, "sustained");
+  gemm.sustained_fp8 = reader.optional_number("sustained_fp8", least_share, 1.0);
   gemm.throttle = reader.number("throttle", 0.0, most_throttle);
   gemm.burst = reader.duration("burst");
   gemm.memory = share(reader, "memory");
@@ -104,6 +106,7 @@ GpuSpec read_gpu(const JsonNode& node) {
   gpu.gemm = read_gemm(reader.child("gemm"));
   gpu.attention = read_attention(reader.child("attention"));
   gpu.pass = read_pass(reader.child("pass"));
+  if (const JsonNode* calibration = reader.optional_child("calibration")) gpu.calibration = read_calibration(*calibration);
   reader.finish();
   return gpu;
 }

@@ -64,6 +64,10 @@ struct Product {
   Precision precision;
 };
 
+double sustained(const GemmEfficiency& gemm, Precision precision) {
+  return precision == Precision::fp8 ? gemm.sustained_fp8.value_or(gemm.sustained) : gemm.sustained;
+}
+
 /// One SM works on one tile at a time: waves · 2·rows·columns·(k / parts + prologue) / rate of an SM. Tiles of all blocks are summed
 /// before waves are counted, so a skewed grouped GEMM pays for its tail once.
 Seconds waves_time(const Product& work, const GemmTile& tile, std::int64_t parts, const Chip& chip) {
@@ -75,7 +79,7 @@ Seconds waves_time(const Product& work, const GemmTile& tile, std::int64_t parts
   const std::int64_t overhead = gpu.gemm.prologue_k + (parts > 1 ? parts * gpu.gemm.split_k : 0);
   const double steps = static_cast<double>(work.k) / static_cast<double>(parts) + static_cast<double>(overhead);
   const Flop per_tile(2.0 * static_cast<double>(tile.rows * tile.columns) * steps);
-  return static_cast<double>(waves) * (per_tile / sm_rate(gpu, work.precision, gpu.gemm.sustained * tile.efficiency));
+  return static_cast<double>(waves) * (per_tile / sm_rate(gpu, work.precision, sustained(gpu.gemm, work.precision) * tile.efficiency));
 }
 
 /// Beyond `burst` the power limit lowers the clock; a busy chip has its burst behind it.
@@ -229,8 +233,9 @@ void check(const GpuSpec& gpu) {
             "a GEMM tile needs rows, columns and an efficiency in (0, 1]");
   }
   const PassEfficiency& pass = gpu.pass;
-  for (const double share : {gpu.gemm.sustained, gpu.gemm.memory, gpu.attention.sustained, gpu.attention.memory, pass.embedding,
-                             pass.rms_norm, pass.rope, pass.residual_add, pass.activation, pass.router, pass.permute, pass.weighted_sum}) {
+  for (const double share : {gpu.gemm.sustained, sustained(gpu.gemm, Precision::fp8), gpu.gemm.memory, gpu.attention.sustained,
+                             gpu.attention.memory, pass.embedding, pass.rms_norm, pass.rope, pass.residual_add, pass.activation, pass.router,
+                             pass.permute, pass.weighted_sum}) {
     require(is_share(share), "a GPU's efficiencies lie in (0, 1]");
   }
 }

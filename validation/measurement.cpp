@@ -78,6 +78,13 @@ void fill_spreads(Report& report, const Forecast& median, const runtime::Measure
   for (std::size_t c = 0; c < collectives.size(); ++c) report.collectives[c].each = collectives[c];
 }
 
+/// They are a forecast's.
+void forget_error_bars(Report& report) {
+  report.error_bar.reset();
+  for (OpSummary& op : report.ops) op.error_bar.reset();
+  for (CollectiveSummary& collective : report.collectives) collective.error_bar.reset();
+}
+
 /// What only the modelled cluster's rates could say.
 void forget_modelled_rates(Report& report) {
   report.peak = FlopPerSecond(0);
@@ -121,6 +128,7 @@ Report summarize(const Experiment& experiment, const Forecast& median, const Mea
   Report report = summarize(experiment, median, sim::Fidelity::flow);
   report.source = "measured";
   report.fidelity = "executed";
+  forget_error_bars(report);
   fill_spreads(report, median, measurement.run);
   if (!measurement.on_modelled_cluster) forget_modelled_rates(report);
   const runtime::Machine& machine = measurement.run.machine;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "hardware_models/equipment.hpp"
+#include "validation/error_bars.hpp"
 #include "validation/report_parts.hpp"
 
 namespace fabricast::validation {
@@ -98,6 +99,7 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
   report.memory = summarize_memory(schedule, experiment.cluster.memory_reserve, hw::least_memory(experiment.cluster));
   report.expert_load = summarize_expert_load(schedule);
   report.critical_path = summarize_critical_path(schedule, forecast.instances, result.trace, classes);
+  fill_error_bars(report, schedule, result.trace, classes, experiment.cluster);
   report.events = result.events;
   report.classes = result.classes;
   report.wall_seconds = forecast.wall.value();

@@ -17,6 +17,19 @@
 
 namespace fabricast::validation {
 
+/// What a measurement of the same lies between in four of five cases, by the residuals of the profile (error_bars.hpp).
+struct ErrorBar {
+  Seconds low, high;
+  std::string calibrated_as;              // kind of measurement that says so
+  std::vector<std::string> outside;       // where the work leaves what was measured: extrapolated. Empty: inside
+};
+
+struct StepErrorBar {
+  Seconds low, high;
+  double known_share = 0;                 // of the critical path's time: that of classes whose error is known; the others count as exact
+  std::vector<std::string> unknown, extrapolated;   // labels of classes on the path
+};
+
 /// Computation of one label; means over ranks.
 struct OpSummary {
   std::string label, kind;
@@ -24,6 +37,7 @@ struct OpSummary {
   Seconds busy;
   Flop flop;
   double bytes = 0;                       // device-memory traffic
+  std::optional<ErrorBar> error_bar{};    // of busy
   std::optional<runtime::Spread> each{};  // measured: of one op, over ranks, ops and timed steps
 };
 
@@ -38,6 +52,7 @@ struct CollectiveSummary {
   BytesPerSecond algorithm_bandwidth, bus_bandwidth;   // as nccl-tests defines them: bytes / time, and that times its bus factor
   Seconds busy, exposed;                  // mean over ranks: in progress, and while the rank computes nothing; where several collectives
                                           // are exposed at once each takes an equal share
+  std::optional<ErrorBar> error_bar{};    // of busy
   std::optional<runtime::Spread> each{};  // measured: of one member's op, over ranks, ops and timed steps
 };
 
@@ -107,6 +122,7 @@ struct Report {
   std::string experiment, source = "simulated", fidelity = "flow", phase = "forward";
   std::int64_t ranks = 0, nodes = 0, tokens_per_step = 0;
   Seconds step;
+  std::optional<StepErrorBar> error_bar;  // of forecasts by profiles with a calibration record
   double tokens_per_second = 0, tokens_per_second_per_gpu = 0, seconds_per_token = 0;
   Flop model_flop_per_step;
   FlopPerSecond peak;                     // of one GPU, dense, in the model's precision

@@ -45,6 +45,32 @@ void write_spread(JsonWriter& json, std::string_view name, const runtime::Spread
   json.close();
 }
 
+void write_strings(JsonWriter& json, std::string_view name, const std::vector<std::string>& texts) {
+  json.open_array(name);
+  for (const std::string& text : texts) json.element(text);
+  json.close();
+}
+
+void write_error_bar(JsonWriter& json, const ErrorBar& bar) {
+  json.open_object("error_bar");
+  json.field("low_seconds", bar.low.value());
+  json.field("high_seconds", bar.high.value());
+  json.field("calibrated_as", bar.calibrated_as);
+  write_strings(json, "extrapolated", bar.outside);
+  json.close();
+}
+
+void write_error_bar(JsonWriter& json, const StepErrorBar& bar) {
+  json.open_object("error_bar");
+  json.field("probability", 0.8);
+  json.field("low_seconds", bar.low.value());
+  json.field("high_seconds", bar.high.value());
+  json.field("known_share", bar.known_share);
+  write_strings(json, "unknown", bar.unknown);
+  write_strings(json, "extrapolated", bar.extrapolated);
+  json.close();
+}
+
 void write_op(JsonWriter& json, const OpSummary& op) {
   json.open_object();
   json.field("label", op.label);
@@ -53,6 +79,7 @@ void write_op(JsonWriter& json, const OpSummary& op) {
   json.field("busy_seconds", op.busy.value());
   json.field("flop", op.flop.value());
   json.field("bytes", op.bytes);
+  if (op.error_bar) write_error_bar(json, *op.error_bar);
   if (op.each) write_spread(json, "each_seconds", *op.each);
   json.close();
 }
@@ -72,6 +99,7 @@ void write_collective(JsonWriter& json, const CollectiveSummary& collective) {
   json.field("bus_bytes_per_second", collective.bus_bandwidth.value());
   json.field("busy_seconds", collective.busy.value());
   json.field("exposed_seconds", collective.exposed.value());
+  if (collective.error_bar) write_error_bar(json, *collective.error_bar);
   if (collective.each) write_spread(json, "each_seconds", *collective.each);
   json.close();
 }
@@ -208,6 +236,7 @@ void write_expert_load(JsonWriter& json, const ExpertLoad& load) {
 
 void write_report(JsonWriter& json, const Report& report) {
   write_header(json, report);
+  if (report.error_bar) write_error_bar(json, *report.error_bar);
   write_time(json, report.time);
   json.open_array("ops");
   for (const OpSummary& op : report.ops) write_op(json, op);

@@ -204,6 +204,36 @@ std::string sensitivity_table(const Report& report, TextStyle style) {
   return style.strong("Sensitivity") + " (one knob at a time, the schedule fixed)\n" + table.text() + '\n';
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+/// Error bars of the classes that the step's end waits for, or that take as long.
+std::string error_bar_table(const Report& report, TextStyle style) {
+  if (!report.error_bar) return {};
+  const StepErrorBar& step = *report.error_bar;
+  Table table({{"error bars", Table::Align::left}, {"predicted"}, {"low"}, {"high"}, {"by residuals of", Table::Align::left}, {"", Table::Align::left}});
+  const auto add = [&](const auto& one) {
+    if (share_of(one.busy, report.step) < least_share_on_path) return;
+    if (!one.error_bar) table.add({one.label, show(one.busy), "-", "-", "no measurement"});
+    if (one.error_bar) {
+      table.add({one.label, show(one.busy), show(one.error_bar->low), show(one.error_bar->high), one.error_bar->calibrated_as,
+                 one.error_bar->outside.empty() ? "" : "extrapolated: " + joined(one.error_bar->outside)});
+    }
+  };
+  for (const OpSummary& op : by_time(report.ops)) add(op);
+  for (const CollectiveSummary& collective : by_time(report.collectives)) add(collective);
+  table.add_rule();
+  table.add({"step", show(report.step), show(step.low), show(step.high)});
+  std::string out = style.strong("Error bars") + " (four of five measurements lie between, by the profile's held-out residuals)\n" + table.text();
+  if (step.known_share < 1) {
+    out += wrap(fmt::format("Known for {} of the critical path; taken as exact: {}.", show_share(step.known_share), joined(step.unknown)), 2);
+  }
+  return out + '\n';
+}
+
 std::string floor_table(const Report& report, TextStyle style) {
   Table table({{"floor", Table::Align::left}, {"time"}, {"step/floor"}});
   const auto add = [&](const std::string& name, Seconds floor) {
@@ -242,7 +272,7 @@ std::string summary(const Report& report, TextStyle style) {
   out += time_table(report, style) + collective_table(report, style) + link_table(report, style);
   out += style.strong("Memory") + fmt::format(" (rank {}, the fullest)\n", report.memory.fullest.value);
   out += memory_table(report.memory) + '\n';
-  out += critical_path_table(report, style) + sensitivity_table(report, style);
+  out += critical_path_table(report, style) + error_bar_table(report, style) + sensitivity_table(report, style);
   out += floor_table(report, style) + style.strong("What bounds the step") + '\n';
   for (const std::string& sentence : what_bounds(report)) out += wrap(sentence, 2);
   return out;

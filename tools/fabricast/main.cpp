@@ -27,9 +27,11 @@ const std::vector<CommandEntry>& commands() {
       {"simulate", "Forecast one step of an experiment", make_simulate_command},
       {"compare", "Forecast experiments side by side; the first is the baseline", make_compare_command},
       {"describe", "Show what an experiment runs where, without simulating it", make_describe_command},
+      {"calibrate", "Fit a profile of the hardware to measurements", make_calibrate_command},
+      {"validate", "Hold predictions against measured or published times, or a forecast against a measured step", make_validate_command},
+      {"import", "Turn what other tools wrote into measurements or a cluster", make_import_command},
       {"audit", "Judge a published table of claims by what the model says", make_audit_command},
       {"check", "Hold predictions against a committed baseline, for CI", make_check_command},
-      {"validate", "Hold a forecast against a measured step, op by op", make_validate_command},
       {"execute", "Run an experiment's schedule for real, measure it and check its numbers", make_execute_command},
       {"merge", "Merge the measured traces of single ranks into one", make_merge_command},
   };

@@ -1,0 +1,178 @@
+// Synthetic measurements from known constants, with noise and wild rows, are fitted: the constants must come back.
+#include "validation/calibrate_gpu.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "hardware_models/config_error.hpp"
+#include "hardware_models/gpu_cost.hpp"
+#include "strategies/ir/split_mix.hpp"
+
+namespace fabricast::calibrate_gpu_test {
+
+using namespace fabricast;
+using namespace fabricast::validation;
+using hw::Precision;
+
+constexpr double deviation_of_uniform = 0.28867513459481287;   // 1 / sqrt(12)
+
+/// The chip that was measured.
+hw::GpuSpec truth() {
+  hw::GpuSpec gpu;
+  gpu.name = "made_up";
+  gpu.streaming_multiprocessors = 100;
+  gpu.peak[static_cast<std::size_t>(Precision::bf16)] = FlopPerSecond(800e12);
+  gpu.memory_bandwidth = BytesPerSecond(3e12);
+  gpu.memory = Bytes(std::int64_t{80} << 30);
+  gpu.launch = Seconds(2e-6);
+  gpu.contention = 0.2;
+  gpu.gemm = {Seconds(1e-6), 0.8, {}, 0.0, Seconds(1.0), 0.75, 100, 400, {{128, 256, 1.0}, {128, 128, 0.9}, {64, 64, 0.7}}};
+  gpu.attention = {0.6, 128, 200, 40, 0.9};
+  gpu.pass.rms_norm = 0.6;
+  return gpu;
+}
+
+/// What the fit starts from: every constant wrong.
+hw::GpuSpec start() {
+  hw::GpuSpec gpu = truth();
+  gpu.contention = 0.1;
+  gpu.gemm.setup = Seconds(3e-6);
+  gpu.gemm.sustained = 0.6;
+  gpu.gemm.memory = 0.9;
+  gpu.gemm.prologue_k = 40;
+  gpu.gemm.split_k = 200;
+  gpu.gemm.tiles[1].efficiency = gpu.gemm.tiles[2].efficiency = 0.8;
+  gpu.attention.sustained = 0.8;
+  gpu.attention.prologue_keys = 50;
+  gpu.pass.rms_norm = 0.3;
+  return gpu;
+}
+
+std::vector<hw::Kernel> shapes() {
+  std::vector<hw::Kernel> kernels;
+  for (const std::int64_t n : {512, 1536, 2560, 4096, 7168, 12288}) {
+    for (const std::int64_t k : {512, 1024, 2048, 4096, 8192}) {
+      for (const std::int64_t m : {1, 16, 64, 256, 512, 1024, 3000, 8192}) kernels.emplace_back(hw::Gemm<std::int64_t>{m, n, k, Precision::bf16});
+    }
+  }
+  for (const std::int64_t heads : {8, 16, 24, 32, 48, 64}) {
+    for (const std::int64_t length : {256, 512, 1024, 2048, 4096, 8192}) {
+      kernels.emplace_back(hw::Attention<std::int64_t>{2, length, length, heads, heads / 8, 128, true, Precision::bf16});
+    }
+  }
+  for (const std::int64_t width : {1024, 2048, 4096, 8192}) {
+    for (const std::int64_t rows : {64, 1024, 8192, 65536}) kernels.emplace_back(hw::RmsNorm<std::int64_t>{rows, width, Precision::bf16});
+  }
+  return kernels;
+}
+
+/// Times of the true chip, each off by a factor whose logarithm has the deviation `noise`; every `wild`-th is ten times too long.
+Measurements measured(double noise, int wild = 0) {
+  Measurements result;
+  const hw::GpuCostModel model(truth(), hw::Duty::alone);
+  ir::SplitMix64 random(3);
+  int i = 0;
+  for (const hw::Kernel& kernel : shapes()) {
+    const double uniform = static_cast<double>(random.next() >> 11) * 0x1p-53 - 0.5;
+    double factor = std::exp(noise / deviation_of_uniform * uniform);
+    if (wild > 0 && ++i % wild == 0) factor *= 10;
+    result.kernels.push_back(single(kernel, model.time(kernel) * factor, {"made_up", i}));
+  }
+  return result;
+}
+
+const hw::CalibratedKind& record(const GpuCalibration& fit, const std::string& kind) {
+  for (const hw::CalibratedKind& entry : fit.gpu.calibration.kinds) {
+    if (entry.kind == kind) return entry;
+  }
+  FAIL("no record of " << kind);
+  return fit.gpu.calibration.kinds.front();
+}
+
+void check_constants(const hw::GpuSpec& gpu, double relative) {
+  const hw::GpuSpec real = truth();
+  CHECK(gpu.gemm.sustained == doctest::Approx(real.gemm.sustained).epsilon(relative));
+  CHECK(gpu.gemm.memory == doctest::Approx(real.gemm.memory).epsilon(relative));
+  CHECK(gpu.gemm.setup.value() == doctest::Approx(real.gemm.setup.value()).epsilon(10 * relative));
+  CHECK(static_cast<double>(gpu.gemm.prologue_k) == doctest::Approx(100.0).epsilon(10 * relative));
+  CHECK(gpu.attention.sustained == doctest::Approx(real.attention.sustained).epsilon(relative));
+  CHECK(static_cast<double>(gpu.attention.prologue_keys) == doctest::Approx(200.0).epsilon(5 * relative));
+  CHECK(gpu.pass.rms_norm == doctest::Approx(real.pass.rms_norm).epsilon(relative));
+}
+
+TEST_CASE("constants come back within the noise, and what they miss is the noise") {
+  const GpuCalibration fit = calibrate_gpu(start(), measured(0.03));
+  check_constants(fit.gpu, 0.02);
+  // Median of |x| for x uniform with deviation 3 %: 0.03·sqrt(12)/4 = 2.6 %.
+  CHECK(record(fit, "gemm bf16").median_error == doctest::Approx(0.026).epsilon(0.2));
+  CHECK(record(fit, "attention prefill bf16").median_error == doctest::Approx(0.026).epsilon(0.5));
+  CHECK(std::abs(record(fit, "gemm bf16").bias) < 0.01);
+}
+
+TEST_CASE("one time in twelve being ten times too long moves no constant beyond the noise") {
+  const GpuCalibration fit = calibrate_gpu(start(), measured(0.03, 12));
+  check_constants(fit.gpu, 0.03);
+}
+
+TEST_CASE("intervals hold for about four in five rows of families that the fit had not seen") {
+  const GpuCalibration fit = calibrate_gpu(start(), measured(0.05));
+  CHECK(record(fit, "gemm bf16").coverage == doctest::Approx(0.8).epsilon(0.1));
+  CHECK(record(fit, "gemm bf16").families == 30);
+  CHECK(record(fit, "gemm bf16").held_out);
+}
+
+TEST_CASE("a row is predicted without its family: one family that behaves unlike the others is seen to be missed") {
+  Measurements odd = measured(0.0);
+  for (KernelMeasurement& row : odd.kernels) {
+    if (row.family == "n=4096 k=2048") row.seconds = row.seconds * 1.5;
+  }
+  const GpuCalibration fit = calibrate_gpu(start(), odd);
+  for (const AgreementRow& row : fit.held_out) {
+    if (row.family == "n=4096 k=2048") CHECK(row.predicted / row.measured == doctest::Approx(1 / 1.5).epsilon(0.05));
+  }
+}
+
+TEST_CASE("few rows move the first constants only, and say so of the others") {
+  Measurements few;
+  const Measurements all = measured(0.0);
+  for (std::size_t i = 5; i < 240; i += 15) few.kernels.push_back(all.kernels[i]);   // sixteen GEMMs
+  const GpuCalibration fit = calibrate_gpu(start(), few);
+  CHECK(fit.constants.size() <= 2);
+  CHECK(fit.gpu.gemm.split_k == start().gemm.split_k);
+  CHECK(fit.gpu.attention.sustained == start().attention.sustained);
+}
+
+TEST_CASE("one family cannot be held out, and the record says so") {
+  Measurements one;
+  for (const KernelMeasurement& row : measured(0.02).kernels) {
+    if (row.family == "n=4096 k=4096") one.kernels.push_back(row);
+  }
+  CHECK_FALSE(record(calibrate_gpu(start(), one), "gemm bf16").held_out);
+}
+
+TEST_CASE("a measured launch is taken as it is, and fits nothing else") {
+  Measurements launch;
+  launch.launch = Seconds(3.5e-6);
+  const GpuCalibration fit = calibrate_gpu(start(), launch);
+  CHECK(fit.gpu.launch == Seconds(3.5e-6));
+  CHECK(fit.gpu.gemm.sustained == start().gemm.sustained);
+}
+
+TEST_CASE("times in a wrong unit are refused in one line that names the first row") {
+  for (const double slip : {1e-3, 1e3}) {
+    Measurements wrong = measured(0.0);
+    for (KernelMeasurement& row : wrong.kernels) row.seconds = row.seconds * slip;
+    std::string message;
+    try {
+      (void)calibrate_gpu(start(), wrong);
+    } catch (const hw::ConfigError& error) {
+      message = error.what();
+    }
+    CHECK(message.find("made_up:0: ") != std::string::npos);
+    CHECK(message.find("wrong unit") != std::string::npos);
+  }
+  CHECK_THROWS_AS(calibrate_gpu(start(), {}), hw::ConfigError);
+}
+
+}  // namespace fabricast::calibrate_gpu_test

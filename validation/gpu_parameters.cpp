@@ -1,0 +1,104 @@
+#include "validation/gpu_parameters.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+namespace fabricast::validation {
+
+namespace {
+
+using Form = GpuParameter::Form;
+using hw::GpuSpec;
+
+constexpr double least_share = 0.01;
+
+/// A number that the specification holds as a double.
+GpuParameter share(std::string pointer, std::function<double&(GpuSpec&)> field, double most = 1.0) {
+  return {std::move(pointer), Form::share, least_share, most, 0.005, [field](GpuSpec gpu) { return field(gpu); },
+          [field](GpuSpec& gpu, double value) { field(gpu) = value; }};
+}
+
+GpuParameter seconds(std::string pointer, std::function<Seconds&(GpuSpec&)> field, double most, double step) {
+  return {std::move(pointer), Form::seconds, 0.0, most, step, [field](GpuSpec gpu) { return field(gpu).value(); },
+          [field](GpuSpec& gpu, double value) { field(gpu) = Seconds(value); }};
+}
+
+/// Whole numbers: a step of 8 makes rounding a small part of a derivative.
+GpuParameter whole(std::string pointer, std::function<std::int64_t&(GpuSpec&)> field, double most) {
+  return {std::move(pointer), Form::whole, 0.0, most, 8.0,
+          [field](GpuSpec gpu) { return static_cast<double>(field(gpu)); },
+          [field](GpuSpec& gpu, double value) { field(gpu) = std::llround(value); }};
+}
+
+double& pass_field(hw::PassEfficiency& pass, const std::string& name) {
+  const std::map<std::string, double*> fields{{"embedding", &pass.embedding},       {"rms_norm", &pass.rms_norm},
+                                              {"rope", &pass.rope},                 {"residual_add", &pass.residual_add},
+                                              {"activation", &pass.activation},     {"router", &pass.router},
+                                              {"permute", &pass.permute},           {"weighted_sum", &pass.weighted_sum}};
+  const auto found = fields.find(name);
+  if (found == fields.end()) throw std::invalid_argument("no pass over memory is called " + name);
+  return *found->second;
+}
+
+}  // namespace
+
+std::vector<GpuParameter> gemm_parameters(const GpuSpec& base, bool knows_throttle) {
+  std::vector<GpuParameter> result{
+      share("/gemm/sustained", [](GpuSpec& gpu) -> double& { return gpu.gemm.sustained; }),
+      seconds("/gemm/setup", [](GpuSpec& gpu) -> Seconds& { return gpu.gemm.setup; }, 1e-3, 5e-8),
+      share("/gemm/memory", [](GpuSpec& gpu) -> double& { return gpu.gemm.memory; }),
+      whole("/gemm/prologue_k", [](GpuSpec& gpu) -> std::int64_t& { return gpu.gemm.prologue_k; }, 4096),
+  };
+  for (std::size_t i = 1; i < base.gemm.tiles.size(); ++i) {
+    result.push_back(share(fmt::format("/gemm/tiles/{}/efficiency", i), [i](GpuSpec& gpu) -> double& { return gpu.gemm.tiles[i].efficiency; }));
+  }
+  GpuParameter contention = share("/contention", [](GpuSpec& gpu) -> double& { return gpu.contention; }, 0.5);
+  contention.least = 0.0;
+  result.push_back(std::move(contention));
+  result.push_back(whole("/gemm/split_k", [](GpuSpec& gpu) -> std::int64_t& { return gpu.gemm.split_k; }, 8192));
+  if (knows_throttle) {
+    GpuParameter throttle = share("/gemm/throttle", [](GpuSpec& gpu) -> double& { return gpu.gemm.throttle; }, 2.0);
+    throttle.least = 0.0;
+    result.push_back(std::move(throttle));
+    result.push_back(seconds("/gemm/burst", [](GpuSpec& gpu) -> Seconds& { return gpu.gemm.burst; }, 0.1, 5e-5));
+  }
+  return result;
+}
+
+std::vector<GpuParameter> fp8_parameters() {
+  GpuParameter result = share("/gemm/sustained_fp8", [](GpuSpec& gpu) -> double& {
+    if (!gpu.gemm.sustained_fp8) gpu.gemm.sustained_fp8 = gpu.gemm.sustained;
+    return *gpu.gemm.sustained_fp8;
+  });
+  return {std::move(result)};
+}
+
+std::vector<GpuParameter> prefill_parameters(bool knows_depth) {
+  std::vector<GpuParameter> result{
+      share("/attention/sustained", [](GpuSpec& gpu) -> double& { return gpu.attention.sustained; }),
+      whole("/attention/prologue_keys", [](GpuSpec& gpu) -> std::int64_t& { return gpu.attention.prologue_keys; }, 4096)};
+  if (knows_depth) {
+    result.push_back(whole("/attention/softmax_depth", [](GpuSpec& gpu) -> std::int64_t& { return gpu.attention.softmax_depth; }, 1024));
+  }
+  return result;
+}
+
+std::vector<GpuParameter> decode_parameters() {
+  return {share("/attention/memory", [](GpuSpec& gpu) -> double& { return gpu.attention.memory; })};
+}
+
+GpuParameter pass_parameter(const std::string& name) {
+  return share("/pass/" + name, [name](GpuSpec& gpu) -> double& { return pass_field(gpu.pass, name); });
+}
+
+GpuParameter moe_pass_parameter() {
+  GpuParameter both = pass_parameter("permute");
+  both.set = [](GpuSpec& gpu, double value) { gpu.pass.permute = gpu.pass.weighted_sum = value; };
+  return both;
+}
+
+}  // namespace fabricast::validation

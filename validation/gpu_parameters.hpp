@@ -1,0 +1,33 @@
+// The constants of a GPU's profile that a fit may move: where each stands in the profile, its bounds, and how it gets into a GpuSpec.
+// Knows no measurements.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "hardware_models/cluster_spec.hpp"
+
+namespace fabricast::validation {
+
+struct GpuParameter {
+  enum class Form : std::uint8_t { share, seconds, whole };   // how the profile writes it: 0.85, "1.2 us", 121
+  std::string pointer;            // in the profile: "/gemm/sustained"
+  Form form;
+  double least, most, step;
+  std::function<double(hw::GpuSpec)> get;
+  std::function<void(hw::GpuSpec&, double)> set;
+};
+
+/// GEMM: in order of weight, so that few rows fit the first ones only. The first tile's efficiency is 1 by definition.
+[[nodiscard]] std::vector<GpuParameter> gemm_parameters(const hw::GpuSpec& base, bool knows_throttle);
+/// What fp8 sustains, the other constants being those of the wider precisions.
+[[nodiscard]] std::vector<GpuParameter> fp8_parameters();
+[[nodiscard]] std::vector<GpuParameter> prefill_parameters(bool knows_depth);
+[[nodiscard]] std::vector<GpuParameter> decode_parameters();
+/// The share of memory bandwidth of a pass: "rms_norm", "permute", …
+[[nodiscard]] GpuParameter pass_parameter(const std::string& name);
+/// permute and weighted_sum moved together, for sources that time them together.
+[[nodiscard]] GpuParameter moe_pass_parameter();
+
+}  // namespace fabricast::validation

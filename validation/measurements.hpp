@@ -1,0 +1,95 @@
+// Measured times: what calibrate fits, validate judges and import writes. Knows no model of hardware; readers of file formats are
+// read_measurements.hpp and those it calls.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hardware_models/collectives.hpp"
+#include "hardware_models/kernels.hpp"
+#include "hardware_models/units.hpp"
+
+namespace fabricast::validation {
+
+/// Where a row stands, for messages: "file:line".
+struct Place {
+  std::string file;
+  int line = 0;
+};
+
+/// A kernel, and how often its time counts: a fifth where the source gives the mean over five draws of a routing.
+struct Term {
+  hw::Kernel kernel;
+  double times = 1.0;
+};
+
+/// One measured time of one or more kernels that ran one after another. A source may time more than the kernels: a pass over memory of
+/// its own (`streamed`, at `streamed_share` of the memory's bandwidth) and a constant that all its rows share (`constant` names it).
+struct KernelMeasurement {
+  std::string kind;               // what summaries and fits group by: "gemm bf16", "attention prefill bf16", "moe layer bf16 balanced"
+  std::string family;             // rows of one family are held out together: "n=4096 k=7168"
+  std::vector<Term> terms;
+  Bytes streamed{};
+  double streamed_share = 1.0;
+  std::string constant;           // empty: none
+  Seconds seconds;
+  Place place;
+};
+
+struct CollectiveMeasurement {
+  hw::CollectiveKind kind = hw::CollectiveKind::all_reduce;
+  Bytes bytes;                    // S of collectives.hpp
+  std::int64_t nodes = 1, gpus_per_node = 1;
+  hw::CollectiveAlgorithm algorithm = hw::CollectiveAlgorithm::automatic;
+  hw::Precision precision = hw::Precision::fp32;
+  Seconds seconds, p10, p90;      // p10 and p90: the median where the source gives no spread
+  std::int64_t repetitions = 0;   // 0: unknown
+  Place place;
+};
+
+/// A kernel alone and beside a communication kernel that holds SMs and draws memory bandwidth.
+struct InterferenceMeasurement {
+  hw::Kernel compute;
+  std::int64_t communication_sms = 0;
+  BytesPerSecond communication;
+  Seconds alone, beside;
+  Place place;
+};
+
+/// Empty or 0 where it is not known.
+struct Machine {
+  std::string host, device, driver;
+  std::int64_t devices = 0;
+  double clock_mhz = 0;
+};
+
+/// The measurements of one machine or, in published tables, of one system.
+struct Measurements {
+  std::string system;             // "h100_sxm": what a published table calls it; empty for files of one machine
+  std::string source, date;
+  Machine machine;
+  std::vector<KernelMeasurement> kernels;
+  std::vector<CollectiveMeasurement> collectives;
+  std::optional<Seconds> launch;
+  std::vector<InterferenceMeasurement> interference;
+};
+
+/// "gemm", "attention prefill", … and the precision.
+[[nodiscard]] std::string kind_of(const hw::Kernel& kernel);
+
+/// What stays equal within one weight matrix or one model: the dimensions other than rows.
+[[nodiscard]] std::string family_of(const hw::Kernel& kernel);
+
+/// Rows (tokens) that a kernel works on: queries · sequences for attention.
+[[nodiscard]] double rows_of(const hw::Kernel& kernel);
+
+/// The dimensions that a domain is given in, rows among them: {"rows", 4096}, {"n", 8192}, {"k", 7168}.
+[[nodiscard]] std::map<std::string, double> dimensions_of(const hw::Kernel& kernel);
+
+/// A single kernel as a measurement.
+[[nodiscard]] KernelMeasurement single(hw::Kernel kernel, Seconds seconds, Place place);
+
+}  // namespace fabricast::validation
