@@ -8,6 +8,7 @@
 #include "sim/simulate.hpp"
 #include "tests/sim/random_schedule.hpp"
 #include "tests/sim/replays.hpp"
+#include "tests/sim/worn_cluster.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
 namespace fabricast::folding_test {
@@ -204,6 +205,29 @@ TEST_CASE("drawn routing counts are not folded") {
   ir::HandMade made = ir::ExpertGrid{.positions = 4}.make(std::move(plan));
   made.op(1, ir::AllToAll{ir::AllToAll::Direction::dispatch, {}, 512});
   CHECK(classes_where_equal(cluster_of(4), made.schedule()) == 0);
+}
+
+TEST_CASE("on random clusters with faults, stragglers, differing nodes and shared NICs folded and unfolded agree, and some are folded") {
+  int built = 0, folded = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    CAPTURE(seed);
+    tests::Random random(seed);
+    hw::ClusterSpec cluster = with_sms(cluster_of(32, random.between(1, 4)));
+    cluster.fabric.kind = random.chance(50) ? hw::FabricKind::fat_tree : hw::FabricKind::rail_optimized;
+    cluster.fabric.nodes_per_leaf = random.between(1, 4);
+    tests::wear(cluster, random);
+    if (random.chance(50)) cluster.faults.slow_gpus.resize(std::min<std::size_t>(cluster.faults.slow_gpus.size(), 1));
+    if (random.chance(50)) cluster.faults.nvlinks.resize(std::min<std::size_t>(cluster.faults.nvlinks.size(), 1));
+    if (random.chance(50)) cluster.faults.nics.clear();
+    if (!tests::buildable(cluster)) continue;
+    ++built;
+    const bool dispatching = random.chance(50);
+    const std::size_t classes =
+        classes_where_equal(cluster, dispatching ? dispatches(8, 1, 4, random.between(60, 64)) : gathers_beside_computation(8, 4));
+    if (classes > 0) ++folded;
+  }
+  CHECK(built > 30);
+  CHECK(folded > 5);
 }
 
 // Random schedules have a program per rank, so hardly anything folds there; grids of alike ranks on random fabrics do.
