@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "hardware_models/cluster_variations.hpp"
 #include "hardware_models/collective_config.hpp"
 #include "hardware_models/equipment.hpp"
@@ -19,6 +24,13 @@ constexpr std::int64_t most_gpus = 1 << 20;  // ten times the largest cluster bu
 constexpr IntegerRange spine_range{1, 4096};
 constexpr double most_oversubscription = 64;
 
+template <class Choice>
+std::vector<std::pair<std::string, Choice>> by_name(std::initializer_list<Choice> all) {
+  std::vector<std::pair<std::string, Choice>> named;
+  for (const Choice choice : all) named.emplace_back(name_of(choice), choice);
+  return named;
+}
+
 NodeSpec read_node(const JsonNode& node) {
   ObjectReader reader(node);
   NodeSpec spec;
@@ -34,15 +46,14 @@ NodeSpec read_node(const JsonNode& node) {
 FabricSpec read_fabric(const JsonNode& node) {
   ObjectReader reader(node);
   FabricSpec spec;
-  spec.kind = reader.choice<FabricKind>("kind", {{"rail_optimized", FabricKind::rail_optimized}, {"fat_tree", FabricKind::fat_tree}});
+  spec.kind = reader.choice<FabricKind>("kind", by_name({FabricKind::rail_optimized, FabricKind::fat_tree}));
   spec.nic_bandwidth = reader.bandwidth("nic_bandwidth");
   spec.nic_latency = reader.duration("nic_latency");
   spec.switch_latency = reader.duration("switch_latency");
   spec.nodes_per_leaf = reader.integer("nodes_per_leaf", node_range);
   spec.spines = reader.integer("spines", spine_range);
   spec.oversubscription = reader.optional_number("oversubscription", 1, most_oversubscription).value_or(1.0);
-  const std::vector<std::pair<std::string, SpineChoice>> choices{
-      {"by_destination", SpineChoice::by_destination}, {"ecmp", SpineChoice::ecmp}, {"adaptive", SpineChoice::adaptive}};
+  const auto choices = by_name({SpineChoice::by_destination, SpineChoice::ecmp, SpineChoice::adaptive});
   spec.spine_choice = reader.optional_choice<SpineChoice>("spine_choice", choices).value_or(SpineChoice::by_destination);
   if (const auto seed = reader.optional_integer("ecmp_seed", seed_range)) {
     if (spec.spine_choice != SpineChoice::ecmp) {

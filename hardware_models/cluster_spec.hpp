@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hardware_models/calibration_record.hpp"
@@ -75,11 +76,13 @@ struct NodeSpec {
 };
 
 enum class FabricKind : std::uint8_t { rail_optimized, fat_tree };
+[[nodiscard]] std::string_view name_of(FabricKind kind);
 
 /// How a transfer between leaves finds its spine. by_destination: D-mod-k, which spreads the destinations of a leaf evenly, as InfiniBand's
 /// subnet manager does. ecmp: a seeded hash of source and destination, so that transfers collide on some uplinks and leave others idle.
 /// adaptive: each transfer is spread over all spines at once, so that the uplinks of a leaf are one fluid link.
 enum class SpineChoice : std::uint8_t { by_destination, ecmp, adaptive };
+[[nodiscard]] std::string_view name_of(SpineChoice choice);
 
 struct FabricSpec {
   FabricKind kind = FabricKind::rail_optimized;

@@ -5,6 +5,7 @@
 #include <boost/graph/breadth_first_search.hpp>
 #include <boost/graph/filtered_graph.hpp>
 #include <boost/range/iterator_range.hpp>
+#include <iterator>
 #include <optional>
 
 #include "hardware_models/config_error.hpp"
@@ -55,15 +56,24 @@ std::vector<std::optional<int>> hops_from(Vertex start, const SwitchGraph& graph
   return hops;
 }
 
-/// Every leaf that is wired to spines reaches every other over one of them: in two hops.
-void require_common_spines(std::span<const Vertex> leaves, const SwitchGraph& graph, std::size_t vertices) {
-  for (std::size_t a = 0; a < leaves.size(); ++a) {
-    if (boost::out_degree(leaves[a], graph) == 0) continue;  // serves no NIC
-    const auto hops = hops_from(leaves[a], graph, vertices);
-    for (std::size_t b = 0; b < leaves.size(); ++b) {
-      if (b == a || boost::out_degree(leaves[b], graph) == 0 || (hops[leaves[b]] && *hops[leaves[b]] == 2)) continue;
+/// Leaves that serve NICs, though perhaps no spine.
+std::vector<Vertex> leaves_in_use(std::span<const Vertex> leaves, const Graph& graph, const SwitchGraph& switches) {
+  std::vector<Vertex> used;
+  const auto serves_nics = [&](Vertex leaf) { return boost::out_degree(leaf, graph) > boost::out_degree(leaf, switches); };
+  std::copy_if(leaves.begin(), leaves.end(), std::back_inserter(used), serves_nics);
+  return used;
+}
+
+/// Every leaf in use reaches every other over a spine that both are wired to: in two hops.
+void require_common_spines(std::span<const Vertex> leaves, const Graph& graph, const SwitchGraph& switches) {
+  const std::vector<Vertex> used = leaves_in_use(leaves, graph, switches);
+  const auto number = [&](Vertex leaf) { return std::lower_bound(leaves.begin(), leaves.end(), leaf) - leaves.begin(); };
+  for (const Vertex a : used) {
+    const auto hops = hops_from(a, switches, boost::num_vertices(graph));
+    for (const Vertex b : used) {
+      if (b == a || (hops[b] && *hops[b] == 2)) continue;
       throw ConfigError(fmt::format("leaves {} and {} have no spine left in common, which cuts their GPUs off from each other; leave one spine "
-                                    "working for both", a, b), "/cluster/faults/uplinks");
+                                    "working for both", number(a), number(b)), "/cluster/faults/uplinks");
     }
   }
 }
@@ -99,7 +109,7 @@ SwitchPaths shortest_switch_paths(const Wiring& wiring) {
     some_failed = some_failed || uplinks < spines.size();
     append_links_of(leaf, spines, switches, paths);
   }
-  if (some_failed) require_common_spines(leaves, switches, wiring.vertices.size());
+  if (some_failed) require_common_spines(leaves, graph, switches);
   return paths;
 }
 

@@ -59,8 +59,7 @@ void GpuSharing::release(Rank rank, const hw::GpuLoad& load) {
 void GpuSharing::change_rates(Rank rank) {
   Gpu& gpu = gpus_[rank.index()];
   for (Kernel& kernel : gpu.running) {
-    const bool ends_now = kernel.finish == engine_.now();   // whether its event or this change comes first
-    if (kernel.alone == SimTime(0) || ends_now) continue;
+    if (kernel.alone == SimTime(0)) continue;
     kernel.left -= std::min(kernel.left, scaled_down(engine_.now() - kernel.since, kernel.alone, kernel.slowed));
     kernel.since = engine_.now();
     kernel.slowed = times_.of(rank, kernel.op, gpu.load);

@@ -98,6 +98,7 @@ Description describe(const Experiment& experiment, const Plan& plan) {
   result.ranks = static_cast<std::int64_t>(plan.schedule.ranks.size());
   result.nodes = plan.topology.nodes();
   result.tokens_per_step = plan.schedule.tokens;
+  result.cluster = describe_cluster(experiment.cluster, plan.topology);
   result.axes = describe_axes(plan, hw::CollectiveModel(experiment.cluster.collectives));
   result.programs = describe_programs(plan.schedule);
   result.placement = describe_placement(plan);

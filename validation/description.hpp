@@ -50,9 +50,27 @@ struct RankDescription {
   ir::Coordinates at;
 };
 
+/// GPUs of one kind that are equally slow.
+struct GpuDescription {
+  std::string name;
+  double slowdown = 1.0;                  // of stragglers
+  std::int64_t gpus = 0;
+};
+
+/// What the cluster is made of, and what is wrong with it.
+struct ClusterDescription {
+  std::string name, fabric, spine_choice;
+  std::int64_t nodes = 0, gpus_per_node = 0, leaves = 0, spines = 0;
+  double oversubscription = 1.0;
+  std::vector<GpuDescription> gpus;       // by class
+  std::int64_t other_nodes = 0;           // that differ from the rest
+  std::int64_t slow_gpus = 0, faulty_nics = 0, faulty_nvlinks = 0, faulty_uplinks = 0;
+};
+
 struct Description {
   std::string experiment;
   std::int64_t ranks = 0, nodes = 0, tokens_per_step = 0;
+  ClusterDescription cluster;
   std::vector<AxisDescription> axes;      // those with more than one member
   std::vector<ProgramDescription> programs;
   std::vector<RankDescription> placement; // by rank
@@ -60,6 +78,7 @@ struct Description {
   ExpertLoad expert_load;
 };
 
+[[nodiscard]] ClusterDescription describe_cluster(const hw::ClusterSpec& cluster, const hw::Topology& topology);
 [[nodiscard]] Description describe(const Experiment& experiment, const Plan& plan);
 
 [[nodiscard]] std::string summary(const Description& description, TextStyle style);

@@ -33,6 +33,35 @@ void write_program(JsonWriter& json, const ProgramDescription& program) {
   json.close();
 }
 
+void write_cluster(JsonWriter& json, const ClusterDescription& cluster) {
+  json.open_object("cluster");
+  json.field("name", cluster.name);
+  json.field("nodes", cluster.nodes);
+  json.field("gpus_per_node", cluster.gpus_per_node);
+  json.field("fabric", cluster.fabric);
+  json.field("leaves", cluster.leaves);
+  json.field("spines", cluster.spines);
+  json.field("oversubscription", cluster.oversubscription);
+  json.field("spine_choice", cluster.spine_choice);
+  json.open_array("gpus");
+  for (const GpuDescription& gpu : cluster.gpus) {
+    json.open_object();
+    json.field("name", gpu.name);
+    json.field("slowdown", gpu.slowdown);
+    json.field("count", gpu.gpus);
+    json.close();
+  }
+  json.close();
+  json.field("other_nodes", cluster.other_nodes);
+  json.open_object("faults");
+  json.field("slow_gpus", cluster.slow_gpus);
+  json.field("nics", cluster.faulty_nics);
+  json.field("nvlinks", cluster.faulty_nvlinks);
+  json.field("uplinks", cluster.faulty_uplinks);
+  json.close();
+  json.close();
+}
+
 void write_rank(JsonWriter& json, const RankDescription& rank) {
   json.open_object();
   json.field("rank", rank.rank.value);
@@ -53,6 +82,7 @@ std::string to_json(const Description& description) {
   json.field("ranks", description.ranks);
   json.field("nodes", description.nodes);
   json.field("tokens_per_step", description.tokens_per_step);
+  write_cluster(json, description.cluster);
   json.open_array("axes");
   for (const AxisDescription& axis : description.axes) write_axis(json, axis);
   json.close();

@@ -33,6 +33,42 @@ std::string axis_table(const Description& description) {
   return table.text();
 }
 
+std::string gpus_of(const ClusterDescription& cluster) {
+  std::string out;
+  for (const GpuDescription& gpu : cluster.gpus) {
+    out += fmt::format("{}{} x {}", out.empty() ? "" : ", ", gpu.gpus, gpu.name);
+    if (gpu.slowdown > 1.0) out += fmt::format(" ({} times as slow)", gpu.slowdown);
+  }
+  return out;
+}
+
+std::string fabric_of(const ClusterDescription& cluster) {
+  if (cluster.nodes == 1) return "one node, no network";
+  std::string out = fmt::format("{}, {}", cluster.fabric, cluster.leaves == 1 ? "1 leaf" : fmt::format("{} leaves", cluster.leaves));
+  if (cluster.spines == 0) return out;
+  out += fmt::format(", {}, chosen {}", count_of(cluster.spines, "spine"), cluster.spine_choice);
+  return cluster.oversubscription > 1.0 ? out + fmt::format(", {} to 1 oversubscribed", cluster.oversubscription) : out;
+}
+
+/// What differs and what is wrong, or nothing.
+std::string blemishes_of(const ClusterDescription& cluster) {
+  std::string out;
+  const auto add = [&](std::int64_t count, const char* what) {
+    if (count > 0) out += (out.empty() ? "" : ", ") + count_of(count, what);
+  };
+  add(cluster.other_nodes, "differing node");
+  add(cluster.slow_gpus, "slow GPU");
+  add(cluster.faulty_nics, "faulty NIC");
+  add(cluster.faulty_nvlinks, "faulty NVLink");
+  add(cluster.faulty_uplinks, "faulty uplink");
+  return out;
+}
+
+std::string cluster_lines(const ClusterDescription& cluster) {
+  const std::string blemishes = blemishes_of(cluster);
+  return fmt::format("  {}\n  {}\n{}", gpus_of(cluster), fabric_of(cluster), blemishes.empty() ? "" : "  with " + blemishes + '\n');
+}
+
 /// "3" or "0-7": the values that a coordinate takes on a node.
 std::string range_on(const std::vector<RankDescription>& ranks, std::int32_t ir::Coordinates::* value) {
   std::int32_t least = ranks.front().at.*value, most = least;
@@ -103,6 +139,7 @@ std::string summary(const Description& description, TextStyle style) {
                                           show_count(static_cast<double>(description.tokens_per_step)),
                                           count_of(description.ranks, "GPU"), count_of(description.nodes, "node"));
   std::string out = style.strong(heading) + "\n\n";
+  out += style.strong("Cluster") + " (" + description.cluster.name + ")\n" + cluster_lines(description.cluster) + '\n';
   out += style.strong("Groups") + " (calls: over all groups; bytes: per rank and step, as the chosen algorithms send them)\n";
   out += axis_table(description) + '\n';
   out += style.strong("Placement") + '\n' + placement_table(description) + '\n';

@@ -241,6 +241,7 @@ TEST_CASE("a failure that cuts GPUs off, and one of a part that there is not, is
   CHECK(error_with([](auto& c) { c.faults.nvlinks = {{5, 0, 0.0}}; }) == "/cluster/faults/nvlinks/0/bandwidth");
   CHECK(error_with([](auto& c) { c.faults.uplinks = {{0, 0, 0.0}, {0, 1, 0.0}, {1, 2, 0.0}, {1, 3, 0.0}}; }) == "/cluster/faults/uplinks");
   CHECK(error_with([](auto& c) { c.faults.uplinks = {{0, 0, 0.0}, {0, 1, 0.0}, {0, 2, 0.0}, {1, 2, 0.0}}; }) == "accepted");
+  CHECK(error_with([](auto& c) { c.faults.uplinks = {{0, 0, 0.0}, {0, 1, 0.0}, {0, 2, 0.0}, {0, 3, 0.0}}; }) == "/cluster/faults/uplinks");
   CHECK(error_with([](auto& c) { c.faults.nics = {{0, 0, 0.5}, {0, 4, 0.5}}; }) == "/cluster/faults/nics/1/nic");
   CHECK(error_with([](auto& c) { c.faults.nics = {{0, 0, 0.5}, {0, 0, 0.5}}; }) == "/cluster/faults/nics/1/nic");
   CHECK(error_with([](auto& c) { c.faults.nics = {{8, 0, 0.5}}; }) == "/cluster/faults/nics/0/node");

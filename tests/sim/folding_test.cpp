@@ -8,6 +8,7 @@
 #include "sim/simulate.hpp"
 #include "tests/sim/random_schedule.hpp"
 #include "tests/sim/replays.hpp"
+#include "tests/sim/worn_cluster.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
 namespace fabricast::folding_test {
@@ -50,17 +51,18 @@ std::size_t classes_where_equal(const hw::ClusterSpec& cluster, const ir::Schedu
 }
 
 /// Uniform routing of `tokens` per source among groups of `positions` ranks, one dispatch and one combine around a computation of the
-/// rows that arrive.
-ir::Schedule dispatches(std::int32_t positions, std::int32_t expert_tensor, std::int32_t replicas, std::int64_t tokens) {
+/// rows that arrive; on a stream of their own, they run beside it.
+ir::Schedule dispatches(std::int32_t positions, std::int32_t expert_tensor, std::int32_t replicas, std::int64_t tokens,
+                        std::int32_t stream = 0, std::int64_t row_bytes = 512) {
   const ir::ExpertGrid grid{.positions = positions, .expert_tensor = expert_tensor, .replicas = replicas};
   ir::HandMade made = grid.make(ir::block_plan(
       {.layers = 2, .sources = grid.ranks(), .experts = positions, .top_k = 2, .expert_positions = positions, .tokens = tokens}));
   for (std::int32_t layer = 0; layer < 2; ++layer) {
     const ir::RoutingStep step{layer, 0, 0};
-    made.op(0, ir::compute(1000));
-    made.op(0, ir::AllToAll{ir::AllToAll::Direction::dispatch, step, 512});
+    made.op(0, ir::compute(stream == 0 ? 1000 : 1'000'000));
+    made.op(stream, ir::AllToAll{ir::AllToAll::Direction::dispatch, step, row_bytes});
     made.op(0, hw::GroupedGemm<ir::ExpertRows>{{step}, 64, 64, hw::Precision::bf16});
-    made.op(0, ir::AllToAll{ir::AllToAll::Direction::combine, step, 512});
+    made.op(stream, ir::AllToAll{ir::AllToAll::Direction::combine, step, row_bytes});
   }
   return made.schedule();
 }
@@ -160,6 +162,16 @@ TEST_CASE("computation beside communication is slowed alike on alike ranks") {
   CHECK(*std::min_element(slowed.begin(), slowed.end()) > SimTime(0));
 }
 
+// 61 tokens · 2 over 8 experts: 15 or 16 rows for each, so that members of one collective draw different shares of memory bandwidth.
+TEST_CASE("computation beside transfers of nearly equal sizes is slowed on each rank by its own") {
+  for (const std::int64_t tokens : {61, 62, 66}) {
+    const ir::Schedule schedule = dispatches(8, 2, 2, tokens, 1, 1'000'000);
+    CHECK(classes_where_equal(with_sms(cluster_of(32)), schedule) > 0);
+    const auto slowed = tests::replay(with_sms(cluster_of(32)), schedule).slowed_by;
+    CHECK(*std::min_element(slowed.begin(), slowed.end()) < *std::max_element(slowed.begin(), slowed.end()));
+  }
+}
+
 // Rank 1 takes longer alone. A GPU with as high rates and half the SMs takes as long alone, not beside a collective that holds SMs.
 TEST_CASE("a straggler and a GPU that differs only under load are told apart from their peers, other groups are not") {
   const ir::Schedule schedule = gathers_beside_computation(8, 4);
@@ -204,6 +216,29 @@ TEST_CASE("drawn routing counts are not folded") {
   ir::HandMade made = ir::ExpertGrid{.positions = 4}.make(std::move(plan));
   made.op(1, ir::AllToAll{ir::AllToAll::Direction::dispatch, {}, 512});
   CHECK(classes_where_equal(cluster_of(4), made.schedule()) == 0);
+}
+
+TEST_CASE("on random clusters with faults, stragglers, differing nodes and shared NICs folded and unfolded agree, and some are folded") {
+  int built = 0, folded = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    CAPTURE(seed);
+    tests::Random random(seed);
+    hw::ClusterSpec cluster = with_sms(cluster_of(32, random.between(1, 4)));
+    cluster.fabric.kind = random.chance(50) ? hw::FabricKind::fat_tree : hw::FabricKind::rail_optimized;
+    cluster.fabric.nodes_per_leaf = random.between(1, 4);
+    tests::wear(cluster, random);
+    if (random.chance(50)) cluster.faults.slow_gpus.resize(std::min<std::size_t>(cluster.faults.slow_gpus.size(), 1));
+    if (random.chance(50)) cluster.faults.nvlinks.resize(std::min<std::size_t>(cluster.faults.nvlinks.size(), 1));
+    if (random.chance(50)) cluster.faults.nics.clear();
+    if (!tests::buildable(cluster)) continue;
+    ++built;
+    const bool dispatching = random.chance(50);
+    const std::size_t classes =
+        classes_where_equal(cluster, dispatching ? dispatches(8, 1, 4, random.between(60, 64)) : gathers_beside_computation(8, 4));
+    if (classes > 0) ++folded;
+  }
+  CHECK(built > 30);
+  CHECK(folded > 5);
 }
 
 // Random schedules have a program per rank, so hardly anything folds there; grids of alike ranks on random fabrics do.

@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
 
-#include <optional>
+#include <algorithm>
 
-#include "hardware_models/config_error.hpp"
 #include "sim/simulate.hpp"
 #include "tests/sim/random_schedule.hpp"
 #include "tests/sim/replays.hpp"
+#include "tests/sim/worn_cluster.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
 namespace fabricast::worn_cluster_test {
@@ -19,43 +19,10 @@ using tests::replay;
 
 namespace {
 
-/// A random cluster with random NICs, routing, differing nodes and faults; some cannot be built.
 hw::ClusterSpec random_worn_cluster(tests::Random& random) {
   hw::ClusterSpec cluster = tests::random_cluster(random);
-  const std::int64_t gpus = cluster.node.gpus;
-  cluster.node.nics = random.chance(30) ? 2 * gpus : gpus % 2 == 0 && random.chance(40) ? gpus / 2 : gpus;
-  const hw::SpineChoice choices[] = {hw::SpineChoice::by_destination, hw::SpineChoice::ecmp, hw::SpineChoice::adaptive};
-  cluster.fabric.spine_choice = choices[random.between(0, 2)];
-  cluster.fabric.ecmp_seed = static_cast<std::uint64_t>(random.between(0, 1000));
-  if (random.chance(40)) {
-    hw::OtherNodes other;
-    other.first = other.last = random.between(0, cluster.nodes - 1);
-    other.nic_bandwidth = BytesPerSecond(25e9);
-    if (random.chance(50)) other.nics = gpus;
-    if (random.chance(50)) other.nvlink_bandwidth = BytesPerSecond(100e9);
-    cluster.other_nodes.push_back(other);
-  }
-  const double shares[] = {0.0, 0.3, 0.7};
-  const auto share = [&] { return shares[random.between(0, 2)]; };
-  for (std::int64_t node = 0; node < cluster.nodes; ++node) {
-    for (std::int64_t gpu = 0; gpu < gpus; ++gpu) {
-      if (random.chance(10)) cluster.faults.slow_gpus.push_back({node, gpu, 1.5});
-      if (random.chance(10)) cluster.faults.nvlinks.push_back({node, gpu, 0.4});
-      if (cluster.nodes > 1 && random.chance(20)) cluster.faults.nics.push_back({node, gpu / 2, share()});
-    }
-  }
-  for (std::int64_t spine = 0; spine < cluster.fabric.spines; ++spine) {
-    if (random.chance(20)) cluster.faults.uplinks.push_back({random.between(0, 1), spine, share()});
-  }
+  tests::wear(cluster, random);
   return cluster;
-}
-
-std::optional<hw::Topology> buildable(const hw::ClusterSpec& cluster) {
-  try {
-    return hw::Topology(cluster);
-  } catch (const hw::ConfigError&) {
-    return std::nullopt;
-  }
 }
 
 }  // namespace
@@ -66,7 +33,7 @@ TEST_CASE("no collective of a random schedule on a random worn cluster ends befo
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     tests::Random random(seed);
     const hw::ClusterSpec cluster = random_worn_cluster(random);
-    if (!buildable(cluster)) continue;
+    if (!tests::buildable(cluster)) continue;
     ++built;
     tests::RandomSchedule made(random, cluster.gpus());
     for (const sim::Fidelity fidelity : {sim::Fidelity::bound, sim::Fidelity::flow}) {
@@ -85,7 +52,7 @@ TEST_CASE("a message on a worn cluster takes the narrowest link of its route") {
     hw::ClusterSpec cluster = random_worn_cluster(random);
     cluster.node.nvlink_latency = cluster.fabric.nic_latency = cluster.fabric.switch_latency = Seconds(0);
     cluster.collectives = tests::ideal_collectives();
-    const auto topology = buildable(cluster);
+    const auto topology = tests::buildable(cluster);
     if (!topology || cluster.gpus() < 2) continue;
     const GpuId source{static_cast<std::int32_t>(random.between(0, cluster.gpus() - 2))};
     const GpuId destination{static_cast<std::int32_t>(random.between(source.value + 1, cluster.gpus() - 1))};

@@ -216,6 +216,24 @@ TEST_CASE("describe lists every rank once and dumps the schedule") {
   CHECK(nlohmann::json::accept(read(directory / "s.json")));
 }
 
+// 16 nodes of 8; two of them have other GPUs, and one of the rest is slow.
+TEST_CASE("describe tells what a cluster is made of and what is wrong with it") {
+  const std::string worn = "describe configs/experiments/ep64_tp2_worn.json";
+  const auto cluster = nlohmann::json::parse(fabricast(worn + " --json -").out).at("cluster");
+  CHECK(cluster.at("spine_choice") == "ecmp");
+  CHECK(cluster.at("leaves") == 8);
+  std::int64_t gpus = 0;
+  for (const auto& one : cluster.at("gpus")) gpus += one.at("count").get<std::int64_t>();
+  CHECK(gpus == 128);
+  CHECK(cluster.at("gpus").size() == 3);
+  CHECK(cluster.at("other_nodes") == 2);
+  CHECK(cluster.at("faults").at("nics") == 2);
+  const std::string text = fabricast(worn).out;
+  CHECK(text.find("1 x h100_sxm_80gb (1.1 times as slow)") != std::string::npos);
+  CHECK(text.find("with 2 differing nodes, 1 slow GPU, 2 faulty NICs") != std::string::npos);
+  CHECK(fabricast("describe " + small).out.find("faulty") == std::string::npos);
+}
+
 // `true` closes the pipe before the simulation writes to it.
 TEST_CASE("a reader that goes away is no error") {
   CHECK(fabricast("simulate " + small + " --json -; echo $? >&2; } | { true").err == "0\n");
