@@ -17,6 +17,6 @@ fault() {
   if readlink /proc/[0-9]*/exe 2> /dev/null | grep -qxF "$(realpath "$job")"; then echo "$kind: a process is left"; status=1; fi
 }
 
-fault throws 'mpi_faults: rank 1, op [0-9]+ \(layer 0 / router\): the lights went out'
-fault mismatch 'mpi_faults: rank 1, op [0-9]+ \(layer 0 / attention_all_gather\).*mismatch'
+fault throws 'mpi_faults: rank 1, op [0-9]+ \(layer 0, micro-batch 0 / router\): the lights went out'
+fault mismatch 'mpi_faults: rank 1, op [0-9]+ \(layer 0, micro-batch 0 / attention_all_gather\).*mismatch'
 exit $status
