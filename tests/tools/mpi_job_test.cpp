@@ -67,6 +67,18 @@ int wait_for(pid_t child) {
 /// Children of a process, one a line, in order of start.
 std::string children(const std::string& parent) { return output_of("pgrep -P " + parent); }
 
+/// While MPI starts a process has three threads; then come one that drives MPI and two that run ops.
+bool runs_steps(const std::string& workers) {
+  constexpr std::ptrdiff_t threads_of_a_run = 6;
+  std::istringstream all(workers);
+  for (std::string worker; all >> worker;) {
+    std::error_code gone;
+    const fs::directory_iterator tasks("/proc/" + worker + "/task", gone);
+    if (gone || std::distance(fs::begin(tasks), fs::end(tasks)) < threads_of_a_run) return false;
+  }
+  return true;
+}
+
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
@@ -94,7 +106,8 @@ TEST_CASE("kill -9 of one rank ends the job within 10 seconds: one line with ran
     if (!mpirun.empty()) workers = children(mpirun);
   }
   REQUIRE(std::count(workers.begin(), workers.end(), '\n') == 8);
-  std::this_thread::sleep_for(std::chrono::seconds(3));                        // into the steps
+  for (int i = 0; i < 200 && !runs_steps(workers); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::this_thread::sleep_for(std::chrono::seconds(1));
   const auto killed = std::chrono::steady_clock::now();
   (void)output_of("kill -9 " + first_line(workers));
   CHECK(wait_for(job) == 1);

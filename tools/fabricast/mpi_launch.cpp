@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::chrono::seconds patience_after_failure{5};
-constexpr const char* seconds_to_speak = "3";   // of a worker between SIGTERM and SIGKILL, when another has died: Open MPI's one is short on a busy machine
+constexpr const char* seconds_to_speak = "3";   // of a worker between SIGTERM and SIGKILL: Open MPI leaves it 1, too short on a busy machine
 constexpr const char* worker_name = "fabricast-worker";
 constexpr int exec_failed = 127;
 
