@@ -279,7 +279,7 @@ Clock::time_point MpiProgress::open_step() {
   step_opened_.reset();
   changed_.notify_all();
   changed_.wait(lock, [&] { return step_opened_ || in_trouble_; });
-  if (!step_opened_) throw std::runtime_error(why_);
+  if (!step_opened_) throw std::runtime_error(fmt::format("{}: rank {}, between two steps, waits for the other processes", why_, world_.rank()));
   return Clock::time_point(std::chrono::nanoseconds(*step_opened_) - world_.to_common_clock());
 }
 

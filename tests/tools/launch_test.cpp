@@ -83,6 +83,8 @@ TEST_CASE("a failed job comes to one line: who died, and an op that waits for it
       "mpirun noticed that process rank 3 with PID 0 on node vm exited on signal 9 (Killed).",
       "----------------"};
   CHECK(failure_of(lines, 137) == "rank 3 exited on signal 9 (Killed); rank 5, op 46 (layer 1 / dispatch) waits for rank 3");
+  CHECK(failure_of({"fabricast-worker: rank 5: stopped from outside: rank 5, between two steps, waits for the other processes", lines[3]}, 137) ==
+        "rank 3 exited on signal 9 (Killed); rank 5, between two steps, waits for the other processes");
   CHECK(failure_of({"fabricast-worker: rank 2, op 4 (layer 0 / router): bad", "MPI_ABORT was invoked"}, 1) == "rank 2, op 4 (layer 0 / router): bad");
   CHECK(failure_of({"", "There are not enough slots", "-----"}, 1) == "There are not enough slots");
   CHECK(failure_of({}, 9) == "mpirun ended with exit code 9 and no word");

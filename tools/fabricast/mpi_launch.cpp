@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::chrono::seconds patience_after_failure{5};
+constexpr const char* seconds_to_speak = "3";   // of a worker between SIGTERM and SIGKILL: Open MPI leaves it 1, too short on a busy machine
 constexpr const char* worker_name = "fabricast-worker";
 constexpr int exec_failed = 127;
 
@@ -94,6 +96,7 @@ int code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 +
 Ended run_and_read(const std::vector<std::string>& line) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw runtime::BackendUnavailable(std::string("cannot start mpirun: ") + std::strerror(errno));
+  ::setenv("OMPI_MCA_odls_base_sigkill_timeout", seconds_to_speak, 0);
   const pid_t child = ::fork();
   if (child < 0) throw runtime::BackendUnavailable(std::string("cannot start mpirun: ") + std::strerror(errno));
   if (child == 0) become(line, ends[1]);

@@ -14,9 +14,9 @@ fault() {
   if [ $code -eq 0 ]; then echo "$kind: the job succeeded"; status=1; fi
   if [ $((SECONDS - begin)) -gt 10 ]; then echo "$kind: took $((SECONDS - begin)) s"; status=1; fi
   if ! grep -qE "$pattern" <<< "$said"; then echo "$kind: no line says $pattern:"; echo "$said"; status=1; fi
-  if pgrep -f "^$job $kind" > /dev/null; then echo "$kind: a process is left"; status=1; fi
+  if readlink /proc/[0-9]*/exe 2> /dev/null | grep -qxF "$(realpath "$job")"; then echo "$kind: a process is left"; status=1; fi
 }
 
-fault throws 'mpi_faults: rank 1, op [0-9]+ \(layer 0 / router\): the lights went out'
-fault mismatch 'mpi_faults: rank 1, op [0-9]+ \(layer 0 / attention_all_gather\).*mismatch'
+fault throws 'mpi_faults: rank 1, op [0-9]+ \(layer 0, micro-batch 0 / router\): the lights went out'
+fault mismatch 'mpi_faults: rank 1, op [0-9]+ \(layer 0, micro-batch 0 / attention_all_gather\).*mismatch'
 exit $status
