@@ -103,8 +103,9 @@ FitResult fit_once(const hw::GpuSpec& base, const std::vector<GpuParameter>& par
   });
 }
 
+/// Not by rows that push it to where it cannot be: a pass at the memory's full bandwidth read its inputs from the cache.
 bool is_determined(const GpuParameter& parameter, double value, double error) {
-  return std::isfinite(error) && error <= std::max(0.5 * std::abs(value), 10 * parameter.step);
+  return value < parameter.most && std::isfinite(error) && error <= std::max(0.5 * std::abs(value), 10 * parameter.step);
 }
 
 struct StageFit {
