@@ -28,6 +28,7 @@ constexpr std::size_t rows_per_constant = 8;       // fewer rows fit fewer const
 constexpr std::size_t most_folds = 5;
 constexpr double throttle_seconds = 2e-3;          // only rows as long as this can tell what the power limit does
 constexpr double launches_of_a_pass = 4.0;         // shorter passes measure the launch
+constexpr Bytes beyond_cache(64'000'000);          // less may lie in the L2 cache: 40 MB on an A100, 50 MB on an H100 (NVIDIA's white papers)
 
 /// What is fitted together.
 struct Stage {
@@ -102,8 +103,9 @@ FitResult fit_once(const hw::GpuSpec& base, const std::vector<GpuParameter>& par
   });
 }
 
+/// Not by rows that push it to where it cannot be: a pass at the memory's full bandwidth read its inputs from the cache.
 bool is_determined(const GpuParameter& parameter, double value, double error) {
-  return std::isfinite(error) && error <= std::max(0.5 * std::abs(value), 10 * parameter.step);
+  return value < parameter.most && std::isfinite(error) && error <= std::max(0.5 * std::abs(value), 10 * parameter.step);
 }
 
 struct StageFit {
@@ -160,10 +162,19 @@ RowList first_of(const Measurements& all, const std::vector<std::vector<std::str
   return {};
 }
 
-RowList long_enough(const RowList& rows, const hw::GpuSpec& gpu) {
+RowList of_traffic_above(const RowList& rows, Bytes least) {
   RowList result;
   for (const Row row : rows) {
-    if (hw::memory_traffic(row->terms.front().kernel) / gpu.memory_bandwidth > gpu.launch * launches_of_a_pass) result.push_back(row);
+    if (hw::memory_traffic(row->terms.front().kernel) > least) result.push_back(row);
+  }
+  return result;
+}
+
+/// Rows that tell what the memory does: those too large for the cache; where there are few, those longer than their launch.
+RowList long_enough(const RowList& rows, const hw::GpuSpec& gpu) {
+  RowList result = of_traffic_above(rows, beyond_cache);
+  if (result.size() < rows_per_constant) {
+    result = of_traffic_above(rows, Bytes(static_cast<std::int64_t>(gpu.memory_bandwidth.value() * gpu.launch.value() * launches_of_a_pass)));
   }
   return result.size() >= rows_per_constant ? result : rows;
 }

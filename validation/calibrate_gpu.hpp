@@ -17,7 +17,7 @@ struct FittedConstant {
   std::string pointer, stage;
   GpuParameter::Form form;
   double before, value, standard_error;   // seconds, a share or a count
-  bool determined = true;                 // false: the rows say next to nothing of it, and it stayed where it was
+  bool determined = true;                 // false: the rows say next to nothing of it, or push it out of its bounds, and it stayed where it was
 };
 
 struct StageSummary {

@@ -91,7 +91,7 @@ CollectiveKind kind_by_ratio(const std::vector<Sample>& samples, std::int64_t ra
   const auto largest = std::max_element(samples.begin(), samples.end(), [](const Sample& a, const Sample& b) { return a.size < b.size; });
   const double ratio = largest->algorithm > 0 ? largest->bus / largest->algorithm : 0;
   if (ranks > 2 && std::abs(ratio - hw::bus_factor(CollectiveKind::all_reduce, ranks)) < 0.02) return CollectiveKind::all_reduce;
-  throw hw::ConfigError(file + ": does not say which collective was run; give it as --collective all_reduce, all_gather, reduce_scatter, "
+  throw hw::ConfigError(file + ": does not say which collective was run; `fabricast import nccl-tests --kind` takes it: all_reduce, all_gather, reduce_scatter, "
                                "broadcast, alltoall or sendrecv");
 }
 

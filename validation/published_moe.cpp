@@ -73,13 +73,14 @@ ExpertRowCounts power_law(const Layer& layer, double alpha, std::uint64_t seed) 
   return busiest;
 }
 
-/// Permutation, gate and up, down, weighted sum; the activation is fused into the first product.
+/// Permutation, gate and up, down, weighted sum, which writes every token whether its experts are here or not; the activation is fused
+/// into the first product.
 void add_terms(KernelMeasurement& entry, const Layer& layer, ExpertRowCounts rows, bool gated, Precision precision, double times) {
   const Rows total = std::accumulate(rows.begin(), rows.end(), Rows{0});
   entry.terms.push_back({hw::Permute<Rows>{total, layer.hidden, precision}, times});
   entry.terms.push_back({hw::GroupedGemm<ExpertRowCounts>{rows, (gated ? 2 : 1) * layer.inner, layer.hidden, precision}, times});
   entry.terms.push_back({hw::GroupedGemm<ExpertRowCounts>{std::move(rows), layer.hidden, layer.inner, precision}, times});
-  entry.terms.push_back({hw::WeightedSum<Rows>{std::min(layer.tokens, total), total, layer.hidden, Precision::bf16}, times});
+  entry.terms.push_back({hw::WeightedSum<Rows>{layer.tokens, total, layer.hidden, Precision::bf16}, times});
 }
 
 std::uint64_t seed_of(const Layer& layer, int draw) {

@@ -143,6 +143,18 @@ TEST_CASE("few rows move the first constants only, and say so of the others") {
   CHECK(fit.gpu.attention.sustained == start().attention.sustained);
 }
 
+TEST_CASE("passes that read from the cache, faster than the memory, do not move its share") {
+  Measurements cached;
+  for (const KernelMeasurement& row : measured(0.0).kernels) {
+    if (row.kind == "rms_norm bf16") cached.kernels.push_back(row);
+  }
+  for (KernelMeasurement& row : cached.kernels) row.seconds = row.seconds / 4;   // at 4 · 0.6 of the bandwidth
+  const GpuCalibration fit = calibrate_gpu(start(), cached);
+  CHECK(fit.gpu.pass.rms_norm == start().pass.rms_norm);
+  REQUIRE(fit.constants.size() == 1);
+  CHECK_FALSE(fit.constants[0].determined);
+}
+
 TEST_CASE("one family cannot be held out, and the record says so") {
   Measurements one;
   for (const KernelMeasurement& row : measured(0.02).kernels) {

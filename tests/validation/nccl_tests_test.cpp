@@ -56,7 +56,7 @@ TEST_CASE("the text table: kind, size, type, hosts and GPUs, through what others
 
 TEST_CASE("the kind may be asked for, or told by busbw over algbw where only all-reduce can be") {
   const std::string anonymous = head.substr(head.find('\n') + 1);
-  CHECK(complaint(anonymous + rows).find("--collective") != std::string::npos);
+  CHECK(complaint(anonymous + rows).find("--kind") != std::string::npos);
   CHECK(read_nccl_tests_text(anonymous + rows, "out.txt", "alltoall").collectives[0].kind == hw::CollectiveKind::all_to_all);
   CHECK(complaint(anonymous + rows, "allreduce").find("there are: all_reduce") != std::string::npos);
   // Four ranks: 2·3/4 = 1.5.

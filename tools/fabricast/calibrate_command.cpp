@@ -162,10 +162,22 @@ validation::ProfileChange change_of(const FittedConstant& c) {
   return {c.pointer, std::round(c.value * 1e4) / 1e4};
 }
 
-std::vector<validation::ProfileChange> changes_of(const GpuCalibration& fit, const std::string& name, const std::string& date) {
+/// A profile of another name is of another chip, whose specification and other constants are the base's.
+std::string borrowed_source(const hw::JsonNode& base) {
+  const auto text = [&](const char* key) {
+    const hw::JsonNode* node = base.find(key);
+    const auto* found = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
+    return found == nullptr ? std::string() : *found;
+  };
+  return "Specification, and what was not fitted anew, of " + text("name") + " (" + base.file + "): " + text("source");
+}
+
+std::vector<validation::ProfileChange> changes_of(const GpuCalibration& fit, const hw::JsonNode& base, const std::string& name,
+                                                  const std::string& date) {
   std::vector<validation::ProfileChange> changes;
   std::set<std::string> groups;
   if (!name.empty()) changes.push_back({"/name", name});
+  if (!name.empty()) changes.push_back({"/source", borrowed_source(base)});
   for (const FittedConstant& c : fit.constants) {
     if (!c.determined || c.pointer.rfind("/calibration/", 0) == 0) continue;
     changes.push_back(change_of(c));
@@ -194,7 +206,7 @@ ExitCode CalibrateCommand::run() const {
   });
   const GpuCalibration fit = validation::calibrate_gpu(spec, measurements);
   const validation::Provenance provenance{command_line(), today(), machine_text(measurements), inputs_};
-  out.stream() << validation::profile_text(base, changes_of(fit, name_, provenance.date), fit.gpu.calibration, provenance);
+  out.stream() << validation::profile_text(base, changes_of(fit, base, name_, provenance.date), fit.gpu.calibration, provenance);
   out.commit();
   if (csv_) {
     Output csv(*csv_);
