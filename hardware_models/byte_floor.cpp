@@ -155,13 +155,13 @@ Seconds average_all_reduce_floor(const Parts& parts, Bytes size) {
   return 2.0 * static_cast<double>(parts.size() - 1) * (size / bandwidth);
 }
 
-Seconds floor_of_level(CollectiveKind kind, const Parts& parts, CollectiveCounts counts) {
+Seconds floor_of_level(CollectiveKind kind, const Parts& parts, CollectiveCounts counts, bool switches_reduce) {
   Seconds floor{};
   const std::vector<Crossing> crossings = crossings_of(kind, parts, counts);
   for (std::size_t part = 0; part < crossings.size(); ++part) {
     floor = std::max(floor, std::max(crossings[part].out, crossings[part].in) / parts.bandwidth[part]);
   }
-  if (kind == CollectiveKind::all_reduce) floor = std::max(floor, average_all_reduce_floor(parts, counts[0]));
+  if (kind == CollectiveKind::all_reduce && !switches_reduce) floor = std::max(floor, average_all_reduce_floor(parts, counts[0]));
   return floor;
 }
 
@@ -173,7 +173,7 @@ Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, Collectiv
   const Reach reach = reach_of(gpu_of, topology);
   for (const CutLevel& level : topology.cut_levels()) {
     const Parts parts = parts_of(level, gpu_of, reach);
-    if (parts.size() > 1) floor = std::max(floor, floor_of_level(kind, parts, counts));
+    if (parts.size() > 1) floor = std::max(floor, floor_of_level(kind, parts, counts, level.switches_reduce));
   }
   return floor;
 }

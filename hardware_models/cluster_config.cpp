@@ -22,6 +22,7 @@ NodeSpec read_node(const JsonNode& node) {
   spec.nvlink_bandwidth = reader.bandwidth("nvlink_bandwidth");
   spec.nvlink_latency = reader.duration("nvlink_latency");
   spec.pcie_bandwidth = reader.bandwidth("pcie_bandwidth");
+  spec.in_switch_reduction = reader.optional_boolean("in_switch_reduction").value_or(false);
   reader.finish();
   return spec;
 }
@@ -36,6 +37,7 @@ FabricSpec read_fabric(const JsonNode& node) {
   spec.nodes_per_leaf = reader.integer("nodes_per_leaf", node_range);
   spec.spines = reader.integer("spines", spine_range);
   spec.oversubscription = reader.optional_number("oversubscription", 1, most_oversubscription).value_or(1.0);
+  spec.in_network_reduction = reader.optional_boolean("in_network_reduction").value_or(false);
   reader.finish();
   return spec;
 }
@@ -62,6 +64,8 @@ ClusterSpec read_cluster(const JsonNode& node) {
   cluster.node = read_node(reader.child("node"));
   cluster.fabric = read_fabric(reader.child("fabric"));
   cluster.collectives = read_collectives(reader.child("collectives"));
+  cluster.collectives.in_switch_reduction = cluster.node.in_switch_reduction;
+  cluster.collectives.in_network_reduction = cluster.fabric.in_network_reduction;
   cluster.memory_reserve = reader.bytes("memory_reserve");
   reader.finish();
   check(node, cluster);

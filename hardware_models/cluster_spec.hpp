@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,7 @@ struct NodeSpec {
   BytesPerSecond nvlink_bandwidth{};     // per GPU and direction into the NVSwitch plane
   Seconds nvlink_latency{};              // one GPU to another through the switch
   BytesPerSecond pcie_bandwidth{};       // GPU to its NIC, per direction
+  bool in_switch_reduction = false;      // NVLink SHARP: the NVSwitches add and multicast
 };
 
 enum class FabricKind : std::uint8_t { rail_optimized, fat_tree };
@@ -78,6 +80,7 @@ struct FabricSpec {
   std::int64_t nodes_per_leaf = 0;       // rail_optimized: nodes of a pod (a leaf per rail serves them); fat_tree: nodes under one leaf
   std::int64_t spines = 0;               // share a leaf's uplinks evenly; a flow takes one, so too many leave each thinner than a NIC
   double oversubscription = 1.0;         // leaf: bandwidth down / bandwidth up
+  bool in_network_reduction = false;     // SHARP: the switches add and multicast
 };
 
 /// Transfers too small to fill the library's pipeline cost more per byte: small_cost times as much at first, falling to 1 as what a
@@ -93,9 +96,33 @@ struct CollectiveChannels {
   std::int64_t ring = 24, nvls = 16, point_to_point = 32;
 };
 
+/// One way in which the library's kernels move bytes. A transfer of b bytes by one member takes
+/// call + steps · step + fill · b / (b + fill_size) + b / (share · link).
+struct TransferMode {
+  Seconds call{};                            // beyond LibraryKernels::call
+  Seconds nvlink_step{}, network_step{};     // software cost of each dependent step
+  double nvlink_share = 1.0, network_share = 1.0;
+  Seconds fill{};                            // of the pipeline, once b is large
+  Bytes fill_size{1};
+};
+
+/// How NCCL decides and what its kernels reach: a few constants for all kinds and group sizes, where the maps of CollectiveSpec give one
+/// per kind. collective_model.cpp has the equations.
+struct LibraryKernels {
+  BytesPerSecond nvlink{}, network{};        // rates that the shares refer to: the links on which they were measured
+  Seconds call{};                            // start-up of one call
+  BytesPerSecond channel_rate{};             // loads and stores of one channel's SM; 0: no limit
+  TransferMode ll, ll128, simple;            // protocols of rings and trees
+  TransferMode point_to_point;               // send, receive and all-to-all
+  TransferMode nvls;
+};
+
 /// How the communication library behaves on this hardware; measured.
 struct CollectiveSpec {
   CollectiveChannels channels;
+  bool in_switch_reduction = false, in_network_reduction = false;       // copied from the node and the fabric
+  std::optional<LibraryKernels> kernels;                                // replaces what follows, up to and including nvlink_ramp
+  Bytes pipeline_chunk{};                                               // S in pieces of so much where levels are pipelined; 0: not at all
   std::map<CollectiveKind, Seconds> base_latency;                       // start-up of one call, whatever its size
   Seconds nvlink_step_latency{};                                        // software cost of each dependent step in the node
   Seconds network_step_latency{};                                       // and across nodes

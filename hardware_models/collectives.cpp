@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include "hardware_models/collective_lowering.hpp"
@@ -42,6 +43,12 @@ bool applies_to_layout(CollectiveKind kind, CollectiveAlgorithm algorithm, const
     case CollectiveAlgorithm::two_level: return is_ring_kind(kind) && even_over_nodes;
     case CollectiveAlgorithm::flat: return !is_ring_kind(kind);
     case CollectiveAlgorithm::hierarchical: return kind == CollectiveKind::all_to_all && even_over_nodes;
+    case CollectiveAlgorithm::pairwise: return kind == CollectiveKind::all_to_all;
+    case CollectiveAlgorithm::tree: return kind == CollectiveKind::all_reduce && layout.same_members_on_every_node();
+    case CollectiveAlgorithm::nvls: return kind == CollectiveKind::all_reduce && layout.nodes() == 1 && layout.members().size() > 1;
+    case CollectiveAlgorithm::rail_ring:
+    case CollectiveAlgorithm::nvls_tree:
+    case CollectiveAlgorithm::sharp: return kind == CollectiveKind::all_reduce && even_over_nodes;
     case CollectiveAlgorithm::automatic: return false;
   }
   return false;
@@ -74,6 +81,12 @@ std::string_view name_of(CollectiveAlgorithm algorithm) {
     case CollectiveAlgorithm::two_level: return "two_level";
     case CollectiveAlgorithm::flat: return "flat";
     case CollectiveAlgorithm::hierarchical: return "hierarchical";
+    case CollectiveAlgorithm::rail_ring: return "rail_ring";
+    case CollectiveAlgorithm::tree: return "tree";
+    case CollectiveAlgorithm::nvls: return "nvls";
+    case CollectiveAlgorithm::nvls_tree: return "nvls_tree";
+    case CollectiveAlgorithm::sharp: return "sharp";
+    case CollectiveAlgorithm::pairwise: return "pairwise";
   }
   throw std::invalid_argument("unknown collective algorithm");
 }
@@ -95,6 +108,11 @@ double bus_factor(CollectiveKind kind, std::int64_t members) {
   throw std::invalid_argument("unknown collective kind");
 }
 
+Bytes size_of(CollectiveKind kind, std::size_t members, CollectiveCounts counts) {
+  const Bytes sum = std::accumulate(counts.begin(), counts.end(), Bytes{});
+  return kind == CollectiveKind::all_to_all ? sum / static_cast<std::int64_t>(members) : sum;
+}
+
 std::vector<Phase> lower(CollectiveKind kind, CollectiveAlgorithm algorithm, std::span<const NodeId> node_of, CollectiveCounts counts) {
   require_valid(kind, node_of.size(), counts);
   if (kind == CollectiveKind::send && node_of.size() != 2) throw std::invalid_argument("send is between two members");
@@ -105,10 +123,20 @@ std::vector<Phase> lower(CollectiveKind kind, CollectiveAlgorithm algorithm, std
                                             node_of.size(), layout.nodes()));
   }
   if (kind == CollectiveKind::send) return lower_send(counts[0]);
-  if (algorithm == CollectiveAlgorithm::flat) return lower_flat_all_to_all(node_of.size(), counts);
-  if (algorithm == CollectiveAlgorithm::hierarchical) return lower_hierarchical_all_to_all(layout, counts);
-  if (algorithm == CollectiveAlgorithm::two_level) return lower_two_level(kind, layout, counts);
-  return lower_ring(kind, layout, counts);
+  switch (algorithm) {
+    case CollectiveAlgorithm::ring: return lower_ring(kind, layout, counts);
+    case CollectiveAlgorithm::two_level: return lower_two_level(kind, layout, counts);
+    case CollectiveAlgorithm::flat: return lower_flat_all_to_all(node_of.size(), counts);
+    case CollectiveAlgorithm::hierarchical: return lower_hierarchical_all_to_all(layout, counts);
+    case CollectiveAlgorithm::pairwise: return lower_pairwise_all_to_all(layout, counts);
+    case CollectiveAlgorithm::rail_ring: return lower_rail_ring_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::tree: return lower_tree_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::nvls: return lower_nvls_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::nvls_tree: return lower_nvls_tree_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::sharp: return lower_sharp_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::automatic: break;
+  }
+  throw std::logic_error("an algorithm that applies is not lowered");
 }
 
 }  // namespace fabricast::hw

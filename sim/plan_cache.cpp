@@ -46,7 +46,7 @@ void PlanCache::forget_idle_plans() {
 
 void PlanCache::add_link_bytes(const Key& key, const SharedPlan& shared, std::vector<Bytes>& bytes) const {
   for (const PlannedTransfer& transfer : shared.plan.transfers) {
-    const hw::Route route = topology_.route(key.gpu_of[transfer.source], key.gpu_of[transfer.destination]);
+    const hw::Route route = route_of(transfer, key.gpu_of, topology_);
     for (const LinkId link : route.links()) bytes[link.index()] += transfer.payload * shared.uses;
   }
 }

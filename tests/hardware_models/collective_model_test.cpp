@@ -34,6 +34,13 @@ CollectiveModel shipped(const std::string& name) {
   return CollectiveModel(read_collectives(parse_json_file(std::string(FABRICAST_SOURCE_DIR) + "/configs/calibration/" + name + ".json")));
 }
 
+constexpr CollectiveChoice any{Algorithm::ring};  // by kind, the choice makes no difference
+constexpr Bytes large(std::int64_t{1} << 60);
+
+double efficiency_of(const CollectiveModel& model, Kind kind, bool crosses_nodes, std::int64_t members, Bytes sent = large) {
+  return model.efficiency(kind, any, crosses_nodes, {members, members}, sent);
+}
+
 std::vector<NodeId> nodes(std::initializer_list<std::int32_t> values) {
   std::vector<NodeId> result;
   for (const std::int32_t value : values) result.push_back(NodeId{value});
@@ -46,13 +53,13 @@ TEST_CASE("without a wish, a ring serves one node and odd placements, two levels
   const CollectiveModel model(plain_profile());
   const auto one = nodes({0, 0, 0, 0}), two = nodes({0, 0, 1, 1}), odd = nodes({0, 0, 1});
   for (const Kind kind : {Kind::all_reduce, Kind::all_gather, Kind::reduce_scatter}) {
-    CHECK(model.choose(kind, Algorithm::automatic, one) == Algorithm::ring);
-    CHECK(model.choose(kind, Algorithm::automatic, odd) == Algorithm::ring);
-    CHECK(model.choose(kind, Algorithm::automatic, two) == Algorithm::two_level);
+    CHECK(model.choose(kind, Algorithm::automatic, one, Bytes(1 << 20)).algorithm == Algorithm::ring);
+    CHECK(model.choose(kind, Algorithm::automatic, odd, Bytes(1 << 20)).algorithm == Algorithm::ring);
+    CHECK(model.choose(kind, Algorithm::automatic, two, Bytes(1 << 20)).algorithm == Algorithm::two_level);
   }
   for (const auto& placement : {one, two, odd}) {
-    CHECK(model.choose(Kind::all_to_all, Algorithm::automatic, placement) == Algorithm::flat);
-    CHECK(model.choose(Kind::send, Algorithm::automatic, placement) == Algorithm::flat);
+    CHECK(model.choose(Kind::all_to_all, Algorithm::automatic, placement, Bytes(1 << 20)).algorithm == Algorithm::flat);
+    CHECK(model.choose(Kind::send, Algorithm::automatic, placement, Bytes(1 << 20)).algorithm == Algorithm::flat);
   }
 }
 
@@ -60,7 +67,7 @@ TEST_CASE("every algorithm that is chosen without a wish can run") {
   const CollectiveModel model(plain_profile());
   for (const auto& placement : {nodes({0}), nodes({0, 0}), nodes({0, 1}), nodes({0, 0, 1}), nodes({0, 0, 1, 1}), nodes({0, 1, 0, 1})}) {
     for (const Kind kind : {Kind::all_reduce, Kind::all_gather, Kind::reduce_scatter, Kind::broadcast, Kind::all_to_all}) {
-      CHECK(applies(kind, model.choose(kind, Algorithm::automatic, placement), placement));
+      CHECK(applies(kind, model.choose(kind, Algorithm::automatic, placement, Bytes(1 << 20)).algorithm, placement));
     }
   }
 }
@@ -68,27 +75,27 @@ TEST_CASE("every algorithm that is chosen without a wish can run") {
 TEST_CASE("a wish is granted, except for two levels where there is one") {
   const CollectiveModel model(plain_profile());
   const auto one = nodes({0, 0, 0, 0}), two = nodes({0, 0, 1, 1});
-  CHECK(model.choose(Kind::all_to_all, Algorithm::hierarchical, two) == Algorithm::hierarchical);
-  CHECK(model.choose(Kind::all_to_all, Algorithm::hierarchical, one) == Algorithm::flat);
-  CHECK(model.choose(Kind::all_reduce, Algorithm::ring, two) == Algorithm::ring);
-  CHECK(model.choose(Kind::all_reduce, Algorithm::two_level, one) == Algorithm::ring);
+  CHECK(model.choose(Kind::all_to_all, Algorithm::hierarchical, two, Bytes(1 << 20)).algorithm == Algorithm::hierarchical);
+  CHECK(model.choose(Kind::all_to_all, Algorithm::hierarchical, one, Bytes(1 << 20)).algorithm == Algorithm::flat);
+  CHECK(model.choose(Kind::all_reduce, Algorithm::ring, two, Bytes(1 << 20)).algorithm == Algorithm::ring);
+  CHECK(model.choose(Kind::all_reduce, Algorithm::two_level, one, Bytes(1 << 20)).algorithm == Algorithm::ring);
 }
 
 TEST_CASE("efficiency is interpolated between the member counts that were measured and clamped outside") {
   const CollectiveModel model(plain_profile());
-  CHECK(model.efficiency(Kind::all_gather, false, 1) == 0.6);
-  CHECK(model.efficiency(Kind::all_gather, false, 2) == 0.6);
-  CHECK(model.efficiency(Kind::all_gather, false, 4) == doctest::Approx(0.7).epsilon(1e-12));
-  CHECK(model.efficiency(Kind::all_gather, false, 8) == 0.9);
-  CHECK(model.efficiency(Kind::all_gather, false, 16) == 0.9);
-  CHECK(model.efficiency(Kind::all_gather, true, 4) == 0.8);
+  CHECK(efficiency_of(model, Kind::all_gather, false, 1) == 0.6);
+  CHECK(efficiency_of(model, Kind::all_gather, false, 2) == 0.6);
+  CHECK(efficiency_of(model, Kind::all_gather, false, 4) == doctest::Approx(0.7).epsilon(1e-12));
+  CHECK(efficiency_of(model, Kind::all_gather, false, 8) == 0.9);
+  CHECK(efficiency_of(model, Kind::all_gather, false, 16) == 0.9);
+  CHECK(efficiency_of(model, Kind::all_gather, true, 4) == 0.8);
 }
 
 TEST_CASE("latency depends on the kind, a step's on what it crosses") {
   const CollectiveModel model(plain_profile());
-  CHECK(model.base_latency(Kind::send) == Seconds(5e-6));
-  CHECK(model.step_latency(false) == Seconds(1e-6));
-  CHECK(model.step_latency(true) == Seconds(3e-6));
+  CHECK(model.base_latency(Kind::send, any) == Seconds(5e-6));
+  CHECK(model.step_latency(Kind::send, any, false) == Seconds(1e-6));
+  CHECK(model.step_latency(Kind::send, any, true) == Seconds(3e-6));
 }
 
 // Cost per byte over a large transfer's: 1 + (small_cost − 1)·size / (size + sent); half of the extra is gone at sent = size, and the
@@ -97,11 +104,11 @@ TEST_CASE("small transfers cost small_cost times as much per byte, large ones a 
   CollectiveSpec spec = plain_profile();
   spec.nvlink_ramp = {3.0, Bytes(1'000'000)};
   const CollectiveModel model(spec);
-  const auto cost = [&](std::int64_t sent) { return 0.9 / model.efficiency(Kind::all_gather, false, 8, Bytes(sent)); };
+  const auto cost = [&](std::int64_t sent) { return 0.9 / efficiency_of(model, Kind::all_gather, false, 8, Bytes(sent)); };
   CHECK(cost(0) == doctest::Approx(3.0).epsilon(1e-12));
   CHECK(cost(1'000'000) == doctest::Approx(2.0).epsilon(1e-12));
   CHECK(1e12 * (cost(1'000'000'000'000) - 1.0) == doctest::Approx(2e6).epsilon(1e-3));
-  CHECK(model.efficiency(Kind::all_gather, true, 8, Bytes(1)) == 0.8);
+  CHECK(efficiency_of(model, Kind::all_gather, true, 8, Bytes(1)) == 0.8);
 }
 
 TEST_CASE("more bytes never take less time, and none of them more than the link carries") {
@@ -111,14 +118,14 @@ TEST_CASE("more bytes never take less time, and none of them more than the link 
       for (const std::int64_t members : {1, 2, 3, 4, 8, 16}) {
         double before = 0.0;
         for (std::int64_t sent = 1; sent < std::int64_t{1} << 40; sent *= 2) {
-          const double efficiency = model.efficiency(kind, false, members, Bytes(sent));
+          const double efficiency = efficiency_of(model, kind, false, members, Bytes(sent));
           CHECK(efficiency > 0.0);
-          CHECK(efficiency <= model.efficiency(kind, false, members));
+          CHECK(efficiency <= efficiency_of(model, kind, false, members));
           CHECK(static_cast<double>(sent) / efficiency > before);
           before = static_cast<double>(sent) / efficiency;
         }
-        CHECK(model.efficiency(kind, false, members) <= 1.0);
-        CHECK(model.efficiency(kind, true, members) <= 1.0);
+        CHECK(efficiency_of(model, kind, false, members) <= 1.0);
+        CHECK(efficiency_of(model, kind, true, members) <= 1.0);
       }
     }
   }
@@ -206,8 +213,8 @@ double microseconds_of(const Measured& row) {
   const double rounds = row.kind == Kind::all_reduce ? 2.0 : 1.0;
   const double steps = row.kind == Kind::all_to_all ? 1.0 : rounds * (row.members - 1);
   const double sent = rounds * (row.members - 1) / row.members * static_cast<double>(row.size);
-  const double efficiency = model.efficiency(row.kind, false, row.members, Bytes(static_cast<std::int64_t>(sent)));
-  return 1e6 * (model.base_latency(row.kind).value() + steps * (model.step_latency(false).value() + 0.6e-6) + sent / (link * efficiency));
+  const double efficiency = efficiency_of(model, row.kind, false, row.members, Bytes(static_cast<std::int64_t>(sent)));
+  return 1e6 * (model.base_latency(row.kind, any).value() + steps * (model.step_latency(Kind::send, any, false).value() + 0.6e-6) + sent / (link * efficiency));
 }
 
 }  // namespace

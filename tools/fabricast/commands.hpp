@@ -10,5 +10,6 @@ namespace fabricast::tools {
 [[nodiscard]] std::unique_ptr<Command> make_simulate_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_compare_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_describe_command(Syntax& syntax);
+[[nodiscard]] std::unique_ptr<Command> make_bench_collective_command(Syntax& syntax);
 
 }  // namespace fabricast::tools

@@ -26,6 +26,7 @@ const std::vector<CommandEntry>& commands() {
       {"simulate", "Forecast one step of an experiment", make_simulate_command},
       {"compare", "Forecast experiments side by side; the first is the baseline", make_compare_command},
       {"describe", "Show what an experiment runs where, without simulating it", make_describe_command},
+      {"bench-collective", "Forecast one collective alone, over a range of sizes", make_bench_collective_command},
   };
   return entries;
 }
