@@ -1,8 +1,8 @@
-// Storage types and their conversion to the fp32 in which everything is computed. Knows no kernels.
+// Storage types and their conversion to the fp32 in which everything is computed: on the host, and (constexpr) in device code. Knows no
+// kernels.
 #pragma once
 
 #include <bit>
-#include <cmath>
 #include <cstdint>
 
 namespace fabricast::runtime {
@@ -12,15 +12,16 @@ struct Bf16 {
   std::uint16_t bits;
 };
 
-[[nodiscard]] inline float to_float(float value) { return value; }
-[[nodiscard]] inline float to_float(Bf16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16U); }
+[[nodiscard]] constexpr float to_float(float value) { return value; }
+[[nodiscard]] constexpr float to_float(Bf16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16U); }
 
-inline void store(float value, float& place) { place = value; }
+constexpr void store(float value, float& place) { place = value; }
 /// To nearest, ties to even. A NaN stays one.
-inline void store(float value, Bf16& place) {
+constexpr void store(float value, Bf16& place) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
+  const bool is_nan = value != value;
   const std::uint32_t rounded = bits + 0x7fffU + ((bits >> 16U) & 1U);
-  place.bits = static_cast<std::uint16_t>(std::isnan(value) ? (bits >> 16U) | 0x40U : rounded >> 16U);
+  place.bits = static_cast<std::uint16_t>(is_nan ? (bits >> 16U) | 0x40U : rounded >> 16U);
 }
 
 template <class Element>

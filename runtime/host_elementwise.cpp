@@ -14,16 +14,21 @@ float gelu(float x) {
   return 0.5F * x * (1.0F + std::tanh(scale * (x + 0.044715F * x * x * x)));
 }
 
-struct Turn {
-  float cosine, sine;
-};
-
 Turn turn(std::int64_t position, std::int64_t i, std::int64_t head_dim) {
   const double angle = static_cast<double>(position) * std::pow(rope_base, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
   return {static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))};
 }
 
 }  // namespace
+
+std::vector<Turn> rotary_turns(std::int64_t positions, std::int64_t head_dim) {
+  const std::int64_t half = head_dim / 2;
+  std::vector<Turn> turns(static_cast<std::size_t>(positions * half));
+  for (std::int64_t p = 0; p < positions; ++p) {
+    for (std::int64_t i = 0; i < half; ++i) turns[static_cast<std::size_t>(p * half + i)] = turn(p, i, head_dim);
+  }
+  return turns;
+}
 
 template <class Element>
 void embed(std::span<const std::int32_t> ids, const Matrix<Element>& table, std::int64_t first_id, const Matrix<Element>& out) {
@@ -56,11 +61,8 @@ void rotate(const Matrix<Element>& qk, std::int64_t width, std::int64_t head_dim
   require(head_dim > 0 && head_dim % 2 == 0, "rotary embedding: heads of an even size");
   require(width % head_dim == 0 && width <= qk.columns, "rotary embedding: whole heads");
   require(sequence_length > 0, "rotary embedding: a sequence length");
-  const std::int64_t half = head_dim / 2, positions = std::min(sequence_length, qk.rows);
-  std::vector<Turn> turns(static_cast<std::size_t>(positions * half));
-  for (std::int64_t p = 0; p < positions; ++p) {
-    for (std::int64_t i = 0; i < half; ++i) turns[static_cast<std::size_t>(p * half + i)] = turn(p, i, head_dim);
-  }
+  const std::int64_t half = head_dim / 2;
+  const std::vector<Turn> turns = rotary_turns(std::min(sequence_length, qk.rows), head_dim);
   for (std::int64_t r = 0; r < qk.rows; ++r) {
     const Turn* const turns_of_row = turns.data() + r % sequence_length * half;
     for (Element* head = qk.row(r); head < qk.row(r) + width; head += head_dim) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "runtime/matrix.hpp"
 
@@ -18,6 +19,13 @@ void embed(std::span<const std::int32_t> ids, const Matrix<Element>& table, std:
 /// out = in / √(mean(in²) + ε) · weight.
 template <class Element>
 void rms_norm(const Matrix<Element>& in, const Element* weight, const Matrix<Element>& out);
+
+/// By how much element i < d/2 of a head turns at a position: the angle position · base^(-2i/d), computed in fp64.
+struct Turn {
+  float cosine, sine;
+};
+/// [position][i]
+[[nodiscard]] std::vector<Turn> rotary_turns(std::int64_t positions, std::int64_t head_dim);
 
 /// Rotates the first `width` columns, head by head, in place. Element i < d/2 of a head and element i + d/2 turn by position ·
 /// base^(-2i/d): the half-split pairing of GPT-NeoX and Llama checkpoints, not the interleaved one of the paper. Row r holds position r mod

@@ -28,23 +28,25 @@ Bytes physical_memory() { return Bytes(std::int64_t{sysconf(_SC_PHYS_PAGES)} * s
 
 }  // namespace
 
-hw::Precision require_host_precision(const ir::Schedule& schedule) {
+hw::Precision require_one_precision(const ir::Schedule& schedule, std::string_view backend) {
   std::optional<hw::Precision> found;
   for (const ir::Program& program : schedule.programs) {
     for (const ir::Op& op : program.ops) {
       const auto precision = std::visit(PrecisionOf{}, op.work);
       if (!precision) continue;
-      if (found && *found != *precision) throw BackendUnavailable("the host backend needs one precision for all ops of a schedule");
+      if (found && *found != *precision) throw BackendUnavailable(fmt::format("{} needs one precision for all ops of a schedule", backend));
       found = precision;
     }
   }
   if (!found) throw BackendUnavailable("the schedule computes nothing");
   if (*found != hw::Precision::fp32 && *found != hw::Precision::bf16) {
-    throw BackendUnavailable(fmt::format("the host backend computes in fp32 and bf16, not in {}; set model.precision to one of them",
+    throw BackendUnavailable(fmt::format("{} computes in fp32 and bf16, not in {}; set model.precision to one of them", backend,
                                          hw::name_of(*found)));
   }
   return *found;
 }
+
+hw::Precision require_host_precision(const ir::Schedule& schedule) { return require_one_precision(schedule, "the host backend"); }
 
 void require_host_capacity(const ir::Schedule& schedule, Bytes needed) {
   if (schedule.ranks.size() > most_ranks) {

@@ -15,9 +15,6 @@ std::uint64_t hash_of(std::string_view text) {
 
 std::uint64_t key(std::int64_t value) { return static_cast<std::uint64_t>(value); }
 
-/// Uniform in [-1, 1), exact in fp32.
-float signed_unit(std::uint64_t bits) { return static_cast<float>(bits >> 40U) * 0x1p-23F - 1.0F; }
-
 /// Half the width of a uniform distribution around 0 with this variance: w²/3.
 float half_width(double variance) { return static_cast<float>(std::sqrt(3.0 * variance)); }
 
@@ -34,10 +31,6 @@ RandomWeights::RandomWeights(std::uint64_t seed, const WeightMatrix& matrix, Wei
                   : law == WeightLaw::table ? half_width(1.0)
                                             : half_width(1.0 / static_cast<double>(matrix.rows))) {
   assert(matrix.rows > 0 && matrix.columns > 0 && "a weight matrix has a size");
-}
-
-float RandomWeights::at(std::int64_t row, std::int64_t column) const {
-  return centre_ + half_width_ * signed_unit(generator_.fork(key(row * columns_ + column)).next());
 }
 
 std::int32_t random_token(std::uint64_t seed, std::int64_t micro_batch, std::int64_t replica, std::int64_t position,

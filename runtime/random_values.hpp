@@ -20,11 +20,16 @@ struct WeightMatrix {
   std::int64_t rows = 0, columns = 0;
 };
 
-/// Values of one full matrix. Uniform, never all alike, 24 random bits each.
+/// Values of one full matrix. Uniform, never all alike, 24 random bits each. Plain data that a device may take by value: there, too, `at`
+/// rounds the product and the sum one by one.
 class RandomWeights {
  public:
   RandomWeights(std::uint64_t seed, const WeightMatrix& matrix, WeightLaw law);
-  [[nodiscard]] float at(std::int64_t row, std::int64_t column) const;
+  [[nodiscard]] constexpr float at(std::int64_t row, std::int64_t column) const {
+    const std::uint64_t bits = generator_.fork(static_cast<std::uint64_t>(row * columns_ + column)).next();
+    const float signed_unit = static_cast<float>(bits >> 40U) * (1.0F / 8388608.0F) - 1.0F;  // in [-1, 1), exact: 2^-23
+    return centre_ + half_width_ * signed_unit;
+  }
 
  private:
   ir::SplitMix64 generator_;

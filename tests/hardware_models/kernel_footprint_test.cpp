@@ -5,6 +5,8 @@
 
 #include "hardware_models/collective_model.hpp"
 
+namespace fabricast::kernel_footprint_test {
+
 using namespace fabricast;
 using hw::CollectiveAlgorithm;
 using hw::CollectiveKind;
@@ -51,3 +53,5 @@ TEST_CASE("an algorithm that was not chosen holds nothing that could be named") 
   CHECK_THROWS_AS((void)plain_model().footprint(CollectiveKind::all_reduce, CollectiveAlgorithm::automatic, Bytes(1)),
                   std::invalid_argument);
 }
+
+}  // namespace fabricast::kernel_footprint_test
