@@ -106,6 +106,21 @@ struct TransferMode {
   Bytes fill_size{1};
 };
 
+/// The kernel of a deduplicated dispatch or combine (DeepEP): its SMs copy rows, a row of b bytes in row + b / nvlink_per_sm. In a group on
+/// several nodes that takes `forwarding` times as long, since some of the SMs feed the NIC and others pass on what it brings.
+struct TokenKernel {
+  TransferMode mode;                         // what the links allow
+  Seconds row{};
+  BytesPerSecond nvlink_per_sm{};
+  double forwarding = 1.0;
+};
+
+struct TokenKernels {
+  std::int64_t sms = 20;                     // held by either; DeepEP's default
+  TokenKernel dispatch, combine;
+  TransferMode low_latency;
+};
+
 /// How NCCL decides and what its kernels reach: a few constants for all kinds and group sizes, where the maps of CollectiveSpec give one
 /// per kind. collective_model.cpp has the equations.
 struct LibraryKernels {
@@ -114,7 +129,9 @@ struct LibraryKernels {
   BytesPerSecond channel_rate{};             // loads and stores of one channel's SM; 0: no limit
   TransferMode ll, ll128, simple;            // protocols of rings and trees
   TransferMode point_to_point;               // send, receive and all-to-all
-  TransferMode nvls;
+  TransferMode nvls;                         // in one node
+  TransferMode nvls_tree;                    // in the node and across nodes at once
+  std::optional<TokenKernels> tokens;        // absent: a deduplicated exchange runs as fast as point_to_point
 };
 
 /// How the communication library behaves on this hardware; measured.

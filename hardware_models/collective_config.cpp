@@ -13,7 +13,7 @@ namespace {
 constexpr std::array all_kinds{CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
                                CollectiveKind::broadcast,  CollectiveKind::all_to_all, CollectiveKind::send};
 constexpr double least_share = 1e-3;
-constexpr double most_small_cost = 100.0;
+constexpr double most_small_cost = 100.0, most_forwarding = 100.0;
 constexpr std::int64_t most_members = 1024;
 constexpr IntegerRange channel_range{1, 1024};
 
@@ -85,6 +85,28 @@ TransferMode read_mode(const JsonNode& node) {
   return mode;
 }
 
+TokenKernel read_token_kernel(const JsonNode& node) {
+  ObjectReader reader(node);
+  TokenKernel kernel;
+  kernel.mode = read_mode(reader.child("mode"));
+  kernel.row = reader.duration("row");
+  kernel.nvlink_per_sm = reader.bandwidth("nvlink_per_sm");
+  kernel.forwarding = reader.number("forwarding", 1.0, most_forwarding);
+  reader.finish();
+  return kernel;
+}
+
+TokenKernels read_token_kernels(const JsonNode& node) {
+  ObjectReader reader(node);
+  TokenKernels kernels;
+  kernels.sms = reader.integer("sms", channel_range);
+  kernels.dispatch = read_token_kernel(reader.child("dispatch"));
+  kernels.combine = read_token_kernel(reader.child("combine"));
+  kernels.low_latency = read_mode(reader.child("low_latency"));
+  reader.finish();
+  return kernels;
+}
+
 LibraryKernels read_kernels(const JsonNode& node) {
   ObjectReader reader(node);
   LibraryKernels kernels;
@@ -97,6 +119,8 @@ LibraryKernels read_kernels(const JsonNode& node) {
   kernels.simple = read_mode(reader.child("simple"));
   kernels.point_to_point = read_mode(reader.child("point_to_point"));
   kernels.nvls = read_mode(reader.child("nvls"));
+  kernels.nvls_tree = read_mode(reader.child("nvls_tree"));
+  if (const auto* tokens = reader.optional_child("tokens")) kernels.tokens = read_token_kernels(*tokens);
   reader.finish();
   return kernels;
 }

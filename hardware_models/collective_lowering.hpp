@@ -48,6 +48,7 @@ void append_chain_broadcast(std::span<const std::int32_t> ring, Bytes size, std:
 [[nodiscard]] std::vector<Phase> lower_flat_all_to_all(std::size_t members, CollectiveCounts counts);
 [[nodiscard]] std::vector<Phase> lower_hierarchical_all_to_all(const GroupLayout& layout, CollectiveCounts counts);
 [[nodiscard]] std::vector<Phase> lower_pairwise_all_to_all(const GroupLayout& layout, CollectiveCounts counts);
+[[nodiscard]] std::vector<Phase> lower_token_exchange(const GroupLayout& layout, CollectiveCounts counts, const TokenRouting& routing);
 [[nodiscard]] std::vector<Phase> lower_rail_ring_all_reduce(const GroupLayout& layout, Bytes size);
 [[nodiscard]] std::vector<Phase> lower_tree_all_reduce(const GroupLayout& layout, Bytes size);
 [[nodiscard]] std::vector<Phase> lower_nvls_all_reduce(const GroupLayout& layout, Bytes size);

@@ -89,8 +89,16 @@ void require_complete(const CollectiveSpec& spec) {
     return;
   }
   const LibraryKernels& kernels = *spec.kernels;
-  for (const TransferMode* mode : {&kernels.ll, &kernels.ll128, &kernels.simple, &kernels.point_to_point, &kernels.nvls}) {
+  for (const TransferMode* mode :
+       {&kernels.ll, &kernels.ll128, &kernels.simple, &kernels.point_to_point, &kernels.nvls, &kernels.nvls_tree}) {
     if (!is_mode(*mode)) throw std::invalid_argument("a mode needs latencies, shares in (0, 1] and a fill size above 0");
+  }
+  if (kernels.tokens) {
+    for (const TokenKernel* kernel : {&kernels.tokens->dispatch, &kernels.tokens->combine}) {
+      if (is_mode(kernel->mode) && kernel->nvlink_per_sm > BytesPerSecond(0) && kernel->forwarding >= 1.0) continue;
+      throw std::invalid_argument("a token kernel needs a mode and the rates of its SMs");
+    }
+    if (!is_mode(kernels.tokens->low_latency)) throw std::invalid_argument("low latency needs shares in (0, 1] and a fill size above 0");
   }
   if (kernels.nvlink <= BytesPerSecond(0) || kernels.network <= BytesPerSecond(0)) {
     throw std::invalid_argument("shares of a link need the link's rate");
@@ -110,11 +118,12 @@ std::string_view name_of(CollectiveProtocol protocol) {
 
 CollectiveModel::CollectiveModel(CollectiveSpec spec) : spec_(std::move(spec)) { require_complete(spec_); }
 
-CollectiveChoice CollectiveModel::choose(CollectiveKind kind, CollectiveAlgorithm wanted, std::span<const NodeId> node_of,
-                                         Bytes size) const {
+CollectiveChoice CollectiveModel::choose(CollectiveKind kind, CollectiveAlgorithm wanted, std::span<const NodeId> node_of, Bytes size,
+                                         const TokenRouting& tokens) const {
   const GroupShape shape = shape_of(node_of);
   if (shape.nodes == 1) wanted = on_one_node(wanted);
   if (!applies(kind, wanted, node_of) || !switches_suffice(wanted, spec_)) wanted = CollectiveAlgorithm::automatic;
+  if (wanted == CollectiveAlgorithm::deduplicated) return {wanted, CollectiveProtocol::simple, tokens};
   if (spec_.kernels && shape.members > 1) return tune(spec_, kind, wanted, shape, size);
   return {wanted == CollectiveAlgorithm::automatic ? preferred(kind, node_of) : wanted};
 }
@@ -136,7 +145,7 @@ Seconds CollectiveModel::step_latency(CollectiveKind kind, const CollectiveChoic
 double CollectiveModel::efficiency(CollectiveKind kind, const CollectiveChoice& choice, bool crosses_nodes, GroupSize group,
                                    Bytes sent) const {
   if (spec_.kernels) {
-    return crosses_nodes ? mode_of(*spec_.kernels, kind, choice).network_share : nvlink_share(spec_, kind, choice, group.members);
+    return crosses_nodes ? mode_of(*spec_.kernels, kind, choice).network_share : nvlink_share(spec_, kind, choice, group);
   }
   if (crosses_nodes) return spec_.network_efficiency.at(kind);
   const double large = interpolate(spec_.nvlink_efficiency.at(kind), group.in_node);

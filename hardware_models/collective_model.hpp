@@ -29,6 +29,7 @@ enum class CollectiveProtocol : std::uint8_t { ll, ll128, simple };
 struct CollectiveChoice {
   CollectiveAlgorithm algorithm;
   CollectiveProtocol protocol = CollectiveProtocol::simple;
+  TokenRouting tokens = {};        // of a deduplicated all-to-all
   friend bool operator==(const CollectiveChoice&, const CollectiveChoice&) = default;
 };
 
@@ -50,7 +51,8 @@ class CollectiveModel {
   /// What needs several nodes is on one node what remains of it: two_level, rail_ring and sharp are the ring, nvls_tree is nvls and
   /// hierarchical flat. A wish that does not run the kind on this placement and these switches counts as none, since a wish is for all
   /// collectives of an axis; any other is granted as it is.
-  [[nodiscard]] CollectiveChoice choose(CollectiveKind kind, CollectiveAlgorithm wanted, std::span<const NodeId> node_of, Bytes size) const;
+  [[nodiscard]] CollectiveChoice choose(CollectiveKind kind, CollectiveAlgorithm wanted, std::span<const NodeId> node_of, Bytes size,
+                                        const TokenRouting& tokens = {}) const;
 
   /// Paid once per call, before the first byte.
   [[nodiscard]] Seconds base_latency(CollectiveKind kind, const CollectiveChoice& choice) const;

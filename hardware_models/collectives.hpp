@@ -29,6 +29,8 @@ enum class CollectiveAlgorithm : std::uint8_t {
   nvls_tree,     // all-reduce: NVLS in the node, a double binary tree across nodes on each rail
   sharp,         // all-reduce: direct exchange in the node, the network's switches reduce each rail (NCCL's CollNet direct)
   pairwise,      // all-to-all: n-1 rounds, in round k to the k-th next member
+  deduplicated,  // all-to-all of tokens: once per node and member, however many choices a token has there (DeepEP's normal kernels)
+  low_latency,   // all-to-all of tokens: every row straight to its destination, driven by the NICs (DeepEP's low-latency kernels)
 };
 
 [[nodiscard]] std::string_view name_of(CollectiveKind kind);
@@ -40,6 +42,14 @@ enum class CollectiveAlgorithm : std::uint8_t {
 ///   all_to_all: n·n entries, [source · n + destination].
 ///   send: {message}; member 0 sends to member 1.
 using CollectiveCounts = std::span<const Bytes>;
+
+/// What an all-to-all of rows says about the tokens behind them.
+struct TokenRouting {
+  Bytes row{1};
+  std::int64_t top_k = 1, experts = 1;
+  bool combine = false;              // rows go back to the tokens' owners
+  friend auto operator<=>(const TokenRouting&, const TokenRouting&) = default;
+};
 
 /// In place of a member: a switch that adds what its members send, and sends the same to several of them. The other end says which switch.
 constexpr std::int32_t node_switch = -1;     // NVSwitch plane of the node
@@ -66,15 +76,16 @@ struct Phase {
 
 /// node_of[i] is member i's node. Members that send nothing produce no transfers, phases without transfers are left out; a group of one
 /// produces no phases.
-/// Throws std::invalid_argument where the algorithm does not apply to the kind (`automatic` must have been resolved before).
+/// Throws std::invalid_argument where the algorithm does not apply to the kind (`automatic` must have been resolved before). Only the
+/// deduplicated form looks at `tokens`; without, every row is a token of its own.
 [[nodiscard]] std::vector<Phase> lower(CollectiveKind kind, CollectiveAlgorithm algorithm, std::span<const NodeId> node_of,
-                                       CollectiveCounts counts);
+                                       CollectiveCounts counts, const TokenRouting& tokens = {});
 
 /// Can `algorithm` run `kind` on members placed so? ring and two_level run all_reduce, all_gather, reduce_scatter and broadcast; flat runs
-/// all_to_all and send; hierarchical and pairwise run all_to_all, the rest all_reduce. two_level, hierarchical, rail_ring, nvls_tree and
-/// sharp need the same number of members on every node and more than one node, tree the same number on every node, nvls one node with
-/// several members; ring, flat and pairwise run on any placement. `automatic` is no algorithm and runs nothing. Whether the switches can
-/// reduce is the topology's to say.
+/// all_to_all and send; hierarchical, pairwise, deduplicated and low_latency run all_to_all, the rest all_reduce. two_level, hierarchical,
+/// rail_ring, nvls_tree and sharp need the same number of members on every node and more than one node, tree and deduplicated the same
+/// number on every node, nvls one node with several members; ring, flat, pairwise and low_latency run on any placement. `automatic` is no
+/// algorithm and runs nothing. Whether the switches can reduce is the topology's to say.
 [[nodiscard]] bool applies(CollectiveKind kind, CollectiveAlgorithm algorithm, std::span<const NodeId> node_of);
 
 /// S: the single count, the sum of the shards, or the mean send buffer of an all-to-all.

@@ -18,7 +18,8 @@ std::vector<CutLevel> make_cut_levels(const ClusterSpec& cluster) {
   std::vector<CutLevel> levels;
   const BytesPerSecond nvlink = cluster.node.nvlink_bandwidth;
   if (cluster.nodes == 1) {
-    levels.push_back({"gpu", by_gpu(cluster, [](std::int64_t gpu) { return gpu; }), nvlink, BytesPerSecond(0), {}, {}, cluster.node.in_switch_reduction});
+    levels.push_back(
+        {"gpu", by_gpu(cluster, [](std::int64_t gpu) { return gpu; }), nvlink, BytesPerSecond(0), {}, {}, cluster.node.in_switch_reduction});
     return levels;
   }
   const BytesPerSecond network = std::min(cluster.node.pcie_bandwidth, cluster.fabric.nic_bandwidth);

@@ -3,7 +3,7 @@
 namespace fabricast::hw {
 namespace {
 
-void append(std::vector<Transfer>& transfers, std::int32_t source, std::int32_t destination, Bytes bytes) {
+void add(std::vector<Transfer>& transfers, std::int32_t source, std::int32_t destination, Bytes bytes) {
   if (bytes > Bytes{}) transfers.push_back({source, destination, bytes});
 }
 
@@ -14,8 +14,8 @@ std::vector<Transfer> reduce_in_nodes(const GroupLayout& layout, Bytes size, std
   for (std::size_t node = 0; node < layout.nodes(); ++node) {
     const auto members = layout.members_of(node);
     for (std::size_t local = 0; local < members.size(); ++local) {
-      append(transfers, members[local], node_switch, size);
-      append(transfers, node_switch, members[local], shards[local]);
+      add(transfers, members[local], node_switch, size);
+      add(transfers, node_switch, members[local], shards[local]);
     }
   }
   return transfers;
@@ -27,8 +27,8 @@ std::vector<Transfer> multicast_in_nodes(const GroupLayout& layout, Bytes size, 
   for (std::size_t node = 0; node < layout.nodes(); ++node) {
     const auto members = layout.members_of(node);
     for (std::size_t local = 0; local < members.size(); ++local) {
-      append(transfers, members[local], node_switch, shards[local]);
-      append(transfers, node_switch, members[local], size);
+      add(transfers, members[local], node_switch, shards[local]);
+      add(transfers, node_switch, members[local], size);
     }
   }
   return transfers;
@@ -42,7 +42,7 @@ std::vector<Transfer> exchange_in_nodes(const GroupLayout& layout, std::span<con
     for (std::size_t local = 0; local < members.size(); ++local) {
       for (std::size_t other = 0; other < members.size(); ++other) {
         if (other == local) continue;
-        append(transfers, members[gather ? local : other], members[gather ? other : local], shards[local]);
+        add(transfers, members[gather ? local : other], members[gather ? other : local], shards[local]);
       }
     }
   }
@@ -55,8 +55,8 @@ std::vector<Transfer> reduce_in_network(const GroupLayout& layout, std::span<con
   for (std::size_t node = 0; node < layout.nodes(); ++node) {
     const auto members = layout.members_of(node);
     for (std::size_t local = 0; local < members.size(); ++local) {
-      append(transfers, members[local], network_switch, shards[local]);
-      append(transfers, network_switch, members[local], shards[local]);
+      add(transfers, members[local], network_switch, shards[local]);
+      add(transfers, network_switch, members[local], shards[local]);
     }
   }
   return transfers;

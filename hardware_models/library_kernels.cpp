@@ -33,7 +33,8 @@ Cost all_reduce_cost(CollectiveAlgorithm algorithm, const GroupShape& shape, dou
     case CollectiveAlgorithm::nvls: return {2, 0, size * (1 + 1 / g), 0};
     case CollectiveAlgorithm::nvls_tree: return {2, 2 * depth, size * (1 + 1 / g), tree_bytes(size / g, shape.nodes)};
     case CollectiveAlgorithm::sharp: return {2, 1, 2 * (g - 1) / g * size, size / g};
-    case CollectiveAlgorithm::tree: return {2 * (g - 1), 2 * depth, 2 * (g - 1) / g * size, nodes > 1 ? tree_bytes(size / g, shape.nodes) : 0};
+    case CollectiveAlgorithm::tree:
+      return {2 * (g - 1), 2 * depth, 2 * (g - 1) / g * size, nodes > 1 ? tree_bytes(size / g, shape.nodes) : 0};
     case CollectiveAlgorithm::two_level: return {2 * (g - 1), 2 * (nodes - 1), 2 * (g - 1) / g * size, 2 * (nodes - 1) / nodes * size / g};
     case CollectiveAlgorithm::rail_ring: return {2 * (n - 1 - nodes), 2 * nodes, g > 1 ? ring : 0, ring / g};
     default: return shape.nodes == 1 ? Cost{2 * (n - 1), 0, ring, 0} : Cost{2 * (n - nodes), 2 * nodes, ring, ring};
@@ -60,6 +61,10 @@ std::vector<CollectiveAlgorithm> candidates(const CollectiveSpec& spec, Collecti
   return result;
 }
 
+const TokenKernel& token_kernel(const LibraryKernels& kernels, const CollectiveChoice& choice) {
+  return choice.tokens.combine ? kernels.tokens->combine : kernels.tokens->dispatch;
+}
+
 bool runs(CollectiveAlgorithm algorithm, CollectiveProtocol protocol) {
   return protocol == CollectiveProtocol::simple || !(in_switch(algorithm) || algorithm == CollectiveAlgorithm::sharp);
 }
@@ -70,7 +75,7 @@ Seconds estimate(const CollectiveSpec& spec, CollectiveKind kind, const Collecti
   const auto bytes = static_cast<double>(size.value());
   const Cost cost = kind == CollectiveKind::all_reduce ? all_reduce_cost(choice.algorithm, shape, bytes)
                                                        : half_cost(choice.algorithm, shape, bytes);
-  const double nvlink = cost.nvlink_bytes / (kernels.nvlink.value() * nvlink_share(spec, kind, choice, shape.members));
+  const double nvlink = cost.nvlink_bytes / (kernels.nvlink.value() * nvlink_share(spec, kind, choice, {shape.members, shape.members}));
   const double network = cost.network_bytes > 0 ? cost.network_bytes / (kernels.network.value() * mode.network_share) : 0.0;
   const double piece = spec.pipeline_chunk > Bytes{} ? std::min(1.0, static_cast<double>(spec.pipeline_chunk.value()) / (bytes + 1)) : 1.0;
   return mode.call + cost.nvlink_steps * mode.nvlink_step + cost.network_steps * mode.network_step +
@@ -81,8 +86,11 @@ Seconds estimate(const CollectiveSpec& spec, CollectiveKind kind, const Collecti
 }  // namespace
 
 const TransferMode& mode_of(const LibraryKernels& kernels, CollectiveKind kind, const CollectiveChoice& choice) {
+  if (kernels.tokens && choice.algorithm == CollectiveAlgorithm::low_latency) return kernels.tokens->low_latency;
+  if (kernels.tokens && choice.algorithm == CollectiveAlgorithm::deduplicated) return token_kernel(kernels, choice).mode;
   if (is_point_to_point(kind)) return kernels.point_to_point;
-  if (in_switch(choice.algorithm)) return kernels.nvls;
+  if (choice.algorithm == CollectiveAlgorithm::nvls) return kernels.nvls;
+  if (choice.algorithm == CollectiveAlgorithm::nvls_tree) return kernels.nvls_tree;
   switch (choice.protocol) {
     case CollectiveProtocol::ll: return kernels.ll;
     case CollectiveProtocol::ll128: return kernels.ll128;
@@ -111,9 +119,18 @@ double loads_and_stores(CollectiveKind kind, std::int64_t members) {
   throw std::invalid_argument("unknown collective kind");
 }
 
-double nvlink_share(const CollectiveSpec& spec, CollectiveKind kind, const CollectiveChoice& choice, std::int64_t members) {
+double nvlink_share(const CollectiveSpec& spec, CollectiveKind kind, const CollectiveChoice& choice, GroupSize group) {
   const LibraryKernels& kernels = *spec.kernels;
   const double share = mode_of(kernels, kind, choice).nvlink_share;
+  if (choice.algorithm == CollectiveAlgorithm::low_latency) return share;
+  if (kernels.tokens && choice.algorithm == CollectiveAlgorithm::deduplicated) {
+    const TokenKernel& kernel = token_kernel(kernels, choice);
+    const BytesPerSecond of_one = choice.tokens.row / (kernel.row + choice.tokens.row / kernel.nvlink_per_sm);
+    const double leaves = group.in_node > 1 ? static_cast<double>(group.in_node - 1) / static_cast<double>(group.in_node) : 1.0;
+    const double passes = group.members > group.in_node ? kernel.forwarding : 1.0;
+    return std::min(share, static_cast<double>(kernels.tokens->sms) * of_one.value() * leaves / passes / kernels.nvlink.value());
+  }
+  const std::int64_t members = group.members;
   const bool limited = kernels.channel_rate > BytesPerSecond(0) && !in_switch(choice.algorithm) &&
                        (is_point_to_point(kind) || choice.protocol == CollectiveProtocol::simple);
   if (!limited || members < 2) return share;

@@ -16,7 +16,9 @@ namespace fabricast::hw {
 [[nodiscard]] double loads_and_stores(CollectiveKind kind, std::int64_t members);
 
 /// Of the link's rate: the mode's share, or channels · channel_rate / loads_and_stores where that is less. LL and LL128 have SMs to spare.
-[[nodiscard]] double nvlink_share(const CollectiveSpec& spec, CollectiveKind kind, const CollectiveChoice& choice, std::int64_t members);
+/// Those of a token kernel copy sms · b / (row + b / nvlink_per_sm) bytes a second in rows of b, those that stay included; on several nodes
+/// `forwarding` times fewer.
+[[nodiscard]] double nvlink_share(const CollectiveSpec& spec, CollectiveKind kind, const CollectiveChoice& choice, GroupSize group);
 
 /// fill · sent / (sent + fill_size)
 [[nodiscard]] Seconds fill_time(const TransferMode& mode, Bytes sent);

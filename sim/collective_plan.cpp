@@ -195,18 +195,19 @@ hw::Route route_of(const PlannedTransfer& transfer, std::span<const GpuId> gpu_o
 
 CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
                                hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                               PathTable& paths) {
+                               PathTable& paths, const hw::TokenRouting& tokens) {
   CollectivePlan plan;
   plan.transfers_of.resize(gpu_of.size());
   if (gpu_of.size() < 2) return plan;
   const std::vector<NodeId> nodes = nodes_of(gpu_of, topology);
   const Bytes size = hw::size_of(kind, gpu_of.size(), counts);
-  const hw::CollectiveChoice choice = model.choose(kind, wanted, nodes, size);
-  const std::vector<hw::Phase> phases = hw::lower(kind, choice.algorithm, nodes, counts);
+  const hw::CollectiveChoice choice = model.choose(kind, wanted, nodes, size, tokens);
+  const std::vector<hw::Phase> phases = hw::lower(kind, choice.algorithm, nodes, counts, choice.tokens);
   append_phases(plan, phases, {kind, choice, gpu_of, node_sizes(nodes), size, topology, model, paths});
   if (plan.transfers.empty()) return plan;
   plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, sent_in_node(phases, nodes)));
-  plan.floor = hw::byte_floor(kind, gpu_of, counts, topology);
+  plan.floor = choice.algorithm == hw::CollectiveAlgorithm::deduplicated ? hw::token_exchange_floor(gpu_of, counts, topology, choice.tokens)
+                                                                         : hw::byte_floor(kind, gpu_of, counts, topology);
   return plan;
 }
 

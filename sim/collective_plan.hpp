@@ -46,9 +46,9 @@ struct CollectivePlan {
 /// The links that a transfer of the plan crosses.
 [[nodiscard]] hw::Route route_of(const PlannedTransfer& transfer, std::span<const GpuId> gpu_of, const hw::Topology& topology);
 
-/// `wanted` may be automatic. gpu_of and counts as in hardware_models/byte_floor.hpp.
+/// `wanted` may be automatic; `tokens` is what a deduplicated all-to-all is told. gpu_of and counts as in hardware_models/byte_floor.hpp.
 [[nodiscard]] CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
                                              hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                                             PathTable& paths);
+                                             PathTable& paths, const hw::TokenRouting& tokens = {});
 
 }  // namespace fabricast::sim

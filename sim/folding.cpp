@@ -110,7 +110,7 @@ class Refinement {
     std::vector<GpuId> gpu_of;
     for (const Rank rank : collective.members) gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
     const CollectivePlan plan =
-        plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, paths_);
+        plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, paths_, collective.tokens);
     Use use{std::move(collective.members), combined(op, static_cast<Colour>(plan.base_latency.value())), transfers_.size(), 0};
     for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) {
       for (std::int32_t l = plan.phases[phase].first; l < plan.phases[phase].last; ++l) {

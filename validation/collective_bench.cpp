@@ -22,32 +22,52 @@ constexpr ir::StreamId stream{1};
 // Rows of an all-to-all are counted in 32 bits.
 constexpr std::int64_t small_row = 1, large_row = 1024, small_rows_up_to = std::int64_t{1} << 30;
 
-std::int64_t row_bytes_for(Bytes size) { return size.value() <= small_rows_up_to ? small_row : large_row; }
+std::int64_t row_bytes_for(const CollectiveBench& bench, Bytes size) {
+  if (bench.row > Bytes{}) return bench.row.value();
+  return size.value() <= small_rows_up_to ? small_row : large_row;
+}
 
-/// Shares of the members in every send buffer: (i + 1)^-skew over their sum.
-std::vector<double> shares_of(std::size_t members, double skew) {
-  std::vector<double> shares(members);
-  for (std::size_t i = 0; i < members; ++i) shares[i] = std::pow(static_cast<double>(i + 1), -skew);
+/// Shares of the experts in every send buffer: (i + 1)^-skew over their sum.
+std::vector<double> shares_of(std::int64_t experts, double skew) {
+  std::vector<double> shares;
+  for (std::int64_t i = 0; i < experts; ++i) shares.push_back(std::pow(static_cast<double>(i + 1), -skew));
   const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
   for (double& share : shares) share /= sum;
   return shares;
 }
 
-/// Every member's rows for every member: one expert each, one choice a token.
+/// One member's rows for every expert: each expert's share, rounded so that the sum is `rows`. `phase` in [0, 1) says who gets the odd rows.
+/// A popular expert gets each token once at most.
+std::vector<std::uint32_t> rows_by_expert(std::span<const double> shares, std::int64_t rows, std::int64_t tokens, double phase) {
+  constexpr double rounding = 1e-6;  // keeps shares that divide from falling below their whole number
+  std::vector<std::uint32_t> result;
+  double cumulative = 0;
+  std::int64_t dealt = 0;
+  for (const double share : shares) {
+    cumulative += share * static_cast<double>(rows);
+    const std::int64_t up_to = static_cast<std::int64_t>(cumulative + phase + rounding);
+    result.push_back(static_cast<std::uint32_t>(std::min(up_to - dealt, tokens)));
+    dealt = up_to;
+  }
+  return result;
+}
+
+/// Every member's rows for every expert.
 ir::RoutingPlan routing_of(const CollectiveBench& bench, Bytes size) {
   const auto n = static_cast<std::int32_t>(bench.group.size());
-  const std::int64_t rows = size.value() / row_bytes_for(size);
-  std::vector<std::uint32_t> row;
-  for (const double share : shares_of(bench.group.size(), bench.skew)) {
-    row.push_back(static_cast<std::uint32_t>(static_cast<double>(rows) * share));
-  }
+  const auto experts = bench.experts > 0 ? static_cast<std::int32_t>(bench.experts) : n;
+  const std::int64_t rows = size.value() / row_bytes_for(bench, size), tokens = std::max<std::int64_t>(1, rows / bench.top_k);
+  const std::vector<double> shares = shares_of(experts, bench.skew);
   std::vector<std::uint32_t> counts;
-  for (std::int32_t source = 0; source < n; ++source) counts.insert(counts.end(), row.begin(), row.end());
-  const ir::RoutingShape shape{.layers = 1, .sources = n, .experts = n, .top_k = 1, .expert_positions = n,
-                               .tokens = std::accumulate(row.begin(), row.end(), std::int64_t{0})};
+  for (std::int32_t source = 0; source < n; ++source) {
+    const auto row = rows_by_expert(shares, rows, tokens, static_cast<double>(source) / n);
+    counts.insert(counts.end(), row.begin(), row.end());
+  }
+  const ir::RoutingShape shape{.layers = 1, .sources = n, .experts = experts, .top_k = static_cast<std::int32_t>(bench.top_k),
+                               .expert_positions = n, .tokens = tokens};
   ir::RoutingPlan plan = ir::RoutingPlan::from_counts(shape, 1, std::move(counts));
   std::vector<ir::Replicas> hosts;
-  for (std::int32_t expert = 0; expert < n; ++expert) hosts.push_back({{expert}});
+  for (std::int32_t expert = 0; expert < experts; ++expert) hosts.push_back({{expert / (experts / n)}});
   plan.place_experts({hosts}, {});
   return plan;
 }
@@ -55,7 +75,8 @@ ir::RoutingPlan routing_of(const CollectiveBench& bench, Bytes size) {
 ir::Work work_of(const CollectiveBench& bench, Bytes size) {
   const auto n = static_cast<std::int64_t>(bench.group.size());
   if (bench.kind == hw::CollectiveKind::all_to_all) {
-    return ir::AllToAll{ir::AllToAll::Direction::dispatch, {}, row_bytes_for(size), bench.algorithm};
+    const auto direction = bench.combine ? ir::AllToAll::Direction::combine : ir::AllToAll::Direction::dispatch;
+    return ir::AllToAll{direction, {}, row_bytes_for(bench, size), bench.algorithm};
   }
   const bool sharded = bench.kind == hw::CollectiveKind::all_gather || bench.kind == hw::CollectiveKind::reduce_scatter;
   const ir::Extent rows = ir::Extent::constant(sharded ? size.value() / n : size.value());
@@ -122,7 +143,7 @@ CollectiveTiming time_collective(const hw::ClusterSpec& cluster, const Collectiv
   const ir::ResolvedCollective resolved = ir::resolve_collective(schedule, Rank{0}, schedule.programs.front().ops.front());
   CollectiveTiming timing;
   timing.size = resolved.size;
-  timing.choice = cost.collectives.choose(bench.kind, bench.algorithm, nodes_of(bench, topology), timing.size);
+  timing.choice = cost.collectives.choose(bench.kind, bench.algorithm, nodes_of(bench, topology), timing.size, resolved.tokens);
   timing.footprint = cost.collectives.footprint(bench.kind, timing.choice.algorithm, timing.size);
   const sim::SimulationResult result = sim::simulate(schedule, ir::match_instances(schedule), topology, cost, {.fidelity = bench.fidelity});
   const sim::InstanceInterval& ran = result.instances.front();

@@ -39,7 +39,7 @@ void add_instance(AxisDescription& axis, const ir::ResolvedCollective& collectiv
   const std::vector<NodeId> nodes = nodes_of(collective.members, plan);
   const hw::CollectiveAlgorithm algorithm = model.choose(collective.kind, collective.algorithm, nodes, collective.size).algorithm;
   axis.instances += 1;
-  for (const hw::Phase& phase : hw::lower(collective.kind, algorithm, nodes, collective.counts)) {
+  for (const hw::Phase& phase : hw::lower(collective.kind, algorithm, nodes, collective.counts, collective.tokens)) {
     for (const hw::Transfer& transfer : phase.transfers) {
       if (hw::is_switch(transfer.source)) continue;  // not a rank's to send
       const auto bytes = static_cast<double>(transfer.bytes.value());

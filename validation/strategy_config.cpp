@@ -62,7 +62,9 @@ strategy::Algorithms read_algorithms(const hw::JsonNode& node) {
                           .optional_choice<CollectiveAlgorithm>("expert", {{"automatic", CollectiveAlgorithm::automatic},
                                                                            {"flat", CollectiveAlgorithm::flat},
                                                                            {"hierarchical", CollectiveAlgorithm::hierarchical},
-                                                                           {"pairwise", CollectiveAlgorithm::pairwise}})
+                                                                           {"pairwise", CollectiveAlgorithm::pairwise},
+                                                                           {"deduplicated", CollectiveAlgorithm::deduplicated},
+                                                                           {"low_latency", CollectiveAlgorithm::low_latency}})
                           .value_or(CollectiveAlgorithm::automatic);
   reader.finish();
   return algorithms;

@@ -8,6 +8,8 @@
 #include "hardware_models/collectives.hpp"
 #include "tests/hardware_models/group.hpp"
 
+namespace fabricast::in_network_lowering_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 using hw::CollectiveAlgorithm;
@@ -138,3 +140,5 @@ TEST_CASE("pairwise rounds deliver every piece of an all-to-all once, one destin
     }
   }
 }
+
+}  // namespace fabricast::in_network_lowering_test

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <vector>
 
+namespace fabricast::library_kernels_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -29,6 +31,7 @@ CollectiveSpec round_numbers() {
   kernels.simple = {Seconds(10e-6), Seconds(0.5e-6), Seconds(6e-6), 0.8, 0.9, Seconds(30e-6), Bytes(10'000'000)};
   kernels.point_to_point = {Seconds(1e-6), Seconds(0), Seconds(3e-6), 0.7, 0.9, Seconds(0), Bytes(1)};
   kernels.nvls = {Seconds(15e-6), Seconds(0), Seconds(6e-6), 0.7, 0.9, Seconds(30e-6), Bytes(10'000'000)};
+  kernels.nvls_tree = kernels.nvls;
   spec.kernels = kernels;
   spec.in_switch_reduction = true;
   spec.pipeline_chunk = Bytes(16'000'000);
@@ -60,9 +63,27 @@ TEST_CASE("two members are held back by their SMs, eight by the link") {
   CollectiveSpec spec = round_numbers();
   spec.kernels->channel_rate = BytesPerSecond(50e9);
   const CollectiveChoice ring{Algorithm::ring, Protocol::simple};
-  CHECK(nvlink_share(spec, Kind::all_gather, ring, 2) == doctest::Approx(0.6));
-  CHECK(nvlink_share(spec, Kind::all_gather, ring, 8) == doctest::Approx(0.8));
-  CHECK(nvlink_share(spec, Kind::all_gather, {Algorithm::ring, Protocol::ll}, 2) == doctest::Approx(0.05));
+  CHECK(nvlink_share(spec, Kind::all_gather, ring, {2, 2}) == doctest::Approx(0.6));
+  CHECK(nvlink_share(spec, Kind::all_gather, ring, {8, 8}) == doctest::Approx(0.8));
+  CHECK(nvlink_share(spec, Kind::all_gather, {Algorithm::ring, Protocol::ll}, {2, 2}) == doctest::Approx(0.05));
+}
+
+// 10 SMs copy a row of 7,168 B in 0.1 us + 7,168 B / 25 GB/s = 0.38672 us each: 185.4 GB/s, of which 7/8 leave the GPU and 400 GB/s could.
+TEST_CASE("a token kernel sends what its SMs copy, forwarding times less on several nodes, and no more than the link's share") {
+  CollectiveSpec spec = round_numbers();
+  spec.kernels->tokens.emplace();
+  TokenKernel& kernel = spec.kernels->tokens->dispatch;
+  kernel.row = Seconds(0.1e-6);
+  kernel.nvlink_per_sm = BytesPerSecond(25e9);
+  kernel.forwarding = 2.0;
+  kernel.mode.nvlink_share = 0.65;
+  spec.kernels->tokens->sms = 10;
+  const CollectiveChoice dispatch{Algorithm::deduplicated, Protocol::simple, {Bytes(7168), 8, 256, false}};
+  const double copied = 10 * 7168 / 0.38672e-6 * 7 / 8 / 400e9;
+  CHECK(nvlink_share(spec, Kind::all_to_all, dispatch, {8, 8}) == doctest::Approx(copied));
+  CHECK(nvlink_share(spec, Kind::all_to_all, dispatch, {16, 8}) == doctest::Approx(copied / 2));
+  spec.kernels->tokens->sms = 100;
+  CHECK(nvlink_share(spec, Kind::all_to_all, dispatch, {8, 8}) == doctest::Approx(0.65));
 }
 
 // fill · b / (b + b0): half of it at b0, all of it at last, nothing for nothing
@@ -112,7 +133,7 @@ TEST_CASE("with kernels other kinds keep their one algorithm, and a wish narrows
   CHECK(model.choose(Kind::all_gather, Algorithm::automatic, placed(2, 4), mib).algorithm == Algorithm::two_level);
   CHECK(model.choose(Kind::reduce_scatter, Algorithm::automatic, placed(1, 4), mib).algorithm == Algorithm::ring);
   CHECK(model.choose(Kind::all_to_all, Algorithm::automatic, placed(2, 4), mib).algorithm == Algorithm::flat);
-  CHECK(model.choose(Kind::all_reduce, Algorithm::tree, placed(2, 4), kib) == CollectiveChoice{Algorithm::tree, Protocol::ll});
+  CHECK(model.choose(Kind::all_reduce, Algorithm::tree, placed(2, 4), kib) == CollectiveChoice{Algorithm::tree, Protocol::ll, {}});
 }
 
 TEST_CASE("a wish that cannot run the kind, the placement or the switches counts as none") {
@@ -141,3 +162,5 @@ TEST_CASE("kernels that claim more than the link, or name no link, are refused")
   spec.kernels->network = BytesPerSecond(0);
   CHECK_THROWS_AS(CollectiveModel{spec}, std::invalid_argument);
 }
+
+}  // namespace fabricast::library_kernels_test

@@ -49,16 +49,17 @@ std::size_t classes_where_equal(const hw::ClusterSpec& cluster, const ir::Schedu
 
 /// Uniform routing of `tokens` per source among groups of `positions` ranks, one dispatch and one combine around a computation of the
 /// rows that arrive.
-ir::Schedule dispatches(std::int32_t positions, std::int32_t expert_tensor, std::int32_t replicas, std::int64_t tokens) {
+ir::Schedule dispatches(std::int32_t positions, std::int32_t expert_tensor, std::int32_t replicas, std::int64_t tokens,
+                        hw::CollectiveAlgorithm algorithm = hw::CollectiveAlgorithm::automatic) {
   const ir::ExpertGrid grid{.positions = positions, .expert_tensor = expert_tensor, .replicas = replicas};
   ir::HandMade made = grid.make(ir::block_plan(
       {.layers = 2, .sources = grid.ranks(), .experts = positions, .top_k = 2, .expert_positions = positions, .tokens = tokens}));
   for (std::int32_t layer = 0; layer < 2; ++layer) {
     const ir::RoutingStep step{layer, 0, 0};
     made.op(0, ir::compute(1000));
-    made.op(0, ir::AllToAll{ir::AllToAll::Direction::dispatch, step, 512});
+    made.op(0, ir::AllToAll{ir::AllToAll::Direction::dispatch, step, 512, algorithm});
     made.op(0, hw::GroupedGemm<ir::ExpertRows>{{step}, 64, 64, hw::Precision::bf16});
-    made.op(0, ir::AllToAll{ir::AllToAll::Direction::combine, step, 512});
+    made.op(0, ir::AllToAll{ir::AllToAll::Direction::combine, step, 512, algorithm});
   }
   return made.schedule();
 }
@@ -121,6 +122,11 @@ TEST_CASE("what switches add, trees and rings per rail fold too, phases side by 
       CHECK(classes < 32);
     }
   }
+}
+
+TEST_CASE("dispatches that send equal tokens once fold like others, and the two are told apart") {
+  CHECK(classes_where_equal(cluster_of(32), dispatches(16, 1, 2, 64, hw::CollectiveAlgorithm::deduplicated)) == 1);
+  CHECK(classes_where_equal(cluster_of(32), dispatches(16, 1, 2, 63, hw::CollectiveAlgorithm::deduplicated)) < 32);
 }
 
 // Pipelines of two stages: ranks of a stage are alike, stages are not.

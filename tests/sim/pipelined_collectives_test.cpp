@@ -9,6 +9,8 @@
 #include "tests/sim/replays.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
+namespace fabricast::pipelined_collectives_test {
+
 using namespace fabricast;
 using hw::CollectiveAlgorithm;
 using hw::CollectiveKind;
@@ -156,3 +158,5 @@ TEST_CASE("every algorithm waits for all latencies on its way once") {
   // one hop there and back; half a route to the leaf
   CHECK(latency(CollectiveAlgorithm::sharp) == about(2e-3 + 5e-3, 0.05));
 }
+
+}  // namespace fabricast::pipelined_collectives_test

@@ -24,9 +24,11 @@ constexpr CollectiveKind kinds[] = {CollectiveKind::all_reduce, CollectiveKind::
 constexpr CollectiveAlgorithm algorithms[] = {
     CollectiveAlgorithm::automatic, CollectiveAlgorithm::ring,      CollectiveAlgorithm::two_level, CollectiveAlgorithm::flat,
     CollectiveAlgorithm::hierarchical, CollectiveAlgorithm::rail_ring, CollectiveAlgorithm::tree,   CollectiveAlgorithm::nvls,
-    CollectiveAlgorithm::nvls_tree, CollectiveAlgorithm::sharp,     CollectiveAlgorithm::pairwise};
+    CollectiveAlgorithm::nvls_tree, CollectiveAlgorithm::sharp,     CollectiveAlgorithm::pairwise,
+    CollectiveAlgorithm::deduplicated, CollectiveAlgorithm::low_latency};
 constexpr Bytes most_bytes(std::int64_t{1} << 42);  // an all-to-all's rows of 1 KiB stay within 32 bits
 constexpr double most_skew = 8.0;
+constexpr std::int64_t most_experts = 1 << 16;
 
 /// The one of `choices` with this name.
 template <class Choices>
@@ -40,7 +42,7 @@ auto named(const std::string& what, const std::string& word, const Choices& choi
 }
 
 /// "1GiB", or a plain count of bytes.
-Bytes parse_size(std::string_view text) {
+Bytes parse_size(std::string_view option, std::string_view text) {
   std::int64_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   Bytes size(count);
@@ -48,18 +50,20 @@ Bytes parse_size(std::string_view text) {
     try {
       size = hw::parse_bytes(text);
     } catch (const hw::QuantityError& wrong) {
-      throw UsageError(fmt::format("--bytes {}: {}", hw::shown(text), wrong.what()));
+      throw UsageError(fmt::format("{} {}: {}", option, hw::shown(text), wrong.what()));
     }
   }
-  if (size < Bytes(1) || size > most_bytes) throw UsageError(fmt::format("--bytes {} is out of range; write 1 B to 4 TiB", hw::shown(text)));
+  if (size < Bytes(1) || size > most_bytes) {
+    throw UsageError(fmt::format("{} {} is out of range; write 1 B to 4 TiB", option, hw::shown(text)));
+  }
   return size;
 }
 
 /// A size, or "first:last" in powers of two from the first on, as nccl-tests -b -e -f 2.
 std::vector<Bytes> parse_sizes(const std::string& text) {
   const auto colon = text.find(':');
-  const Bytes first = parse_size(std::string_view(text).substr(0, colon));
-  const Bytes last = colon == std::string::npos ? first : parse_size(std::string_view(text).substr(colon + 1));
+  const Bytes first = parse_size("--bytes", std::string_view(text).substr(0, colon));
+  const Bytes last = colon == std::string::npos ? first : parse_size("--bytes", std::string_view(text).substr(colon + 1));
   if (last < first) throw UsageError("--bytes " + hw::shown(text) + " ends before it begins; write the smaller size first");
   std::vector<Bytes> sizes;
   for (Bytes size = first; size <= last; size = 2 * size) sizes.push_back(size);
@@ -106,10 +110,14 @@ void require_runnable(const validation::CollectiveBench& bench, const hw::Cluste
   if (bench.algorithm == CollectiveAlgorithm::automatic) return;
   std::vector<NodeId> nodes;
   for (const GpuId gpu : bench.group) nodes.push_back(NodeId{static_cast<std::int32_t>(gpu.value / cluster.node.gpus)});
-  const auto algorithm = hw::CollectiveModel(cluster.collectives).choose(bench.kind, bench.algorithm, nodes, Bytes(1)).algorithm;
+  const CollectiveAlgorithm algorithm = bench.algorithm;
   if (!hw::applies(bench.kind, algorithm, nodes)) {
-    throw UsageError(fmt::format("--algorithm {} does not run {} on this group; leave it out, or see the README for what runs where",
-                                 hw::name_of(algorithm), hw::name_of(bench.kind)));
+    std::vector<std::string_view> others;
+    for (const CollectiveAlgorithm other : algorithms) {
+      if (hw::applies(bench.kind, other, nodes)) others.push_back(hw::name_of(other));
+    }
+    throw UsageError(fmt::format("--algorithm {} does not run {} on this group; of the algorithms, these do: {}", hw::name_of(algorithm),
+                                 hw::name_of(bench.kind), fmt::join(others, ", ")));
   }
   const bool in_node = algorithm == CollectiveAlgorithm::nvls || algorithm == CollectiveAlgorithm::nvls_tree;
   if (in_node && !cluster.node.in_switch_reduction) {
@@ -126,10 +134,15 @@ class BenchCollectiveCommand final : public Command {
   [[nodiscard]] ExitCode run() const override;
 
  private:
+  void read_tokens(validation::CollectiveBench& bench) const;
   [[nodiscard]] validation::CollectiveBench bench_on(const hw::ClusterSpec& cluster) const;
 
   std::string kind_, cluster_, bytes_ = "8:8GiB", group_ = "all", algorithm_ = "automatic";
   double skew_ = 0.0;
+  std::int64_t top_k_ = 1;
+  std::optional<std::int64_t> experts_;
+  std::optional<std::string> row_;
+  bool combine_ = false;
   std::optional<std::string> json_;
   bool quiet_ = false;
 };
@@ -141,6 +154,10 @@ BenchCollectiveCommand::BenchCollectiveCommand(Syntax& syntax) {
   syntax.option("--group", group_, "Members: all, node, stride:K (every K-th GPU), or GPUs by number", "all|node|stride:K|0,8,16");
   syntax.option("--algorithm", algorithm_, "Instead of the one that the tuner chooses", "NAME");
   syntax.option("--skew", skew_, "all_to_all: zipf exponent of the members' popularity; 0 is uniform", "S");
+  syntax.option("--top-k", top_k_, "all_to_all of tokens: choices of each; SIZE is then tokens x top-k x row", "K");
+  syntax.option("--experts", experts_, "all_to_all of tokens: experts in all (default: one per member)", "E");
+  syntax.option("--row", row_, "all_to_all of tokens: size of one", "SIZE");
+  syntax.flag("--combine", combine_, "all_to_all of tokens: the way back");
   syntax.option("--json", json_, "Write the result as JSON; - is standard output (then without the table)", "FILE");
   syntax.flag("-q,--quiet", quiet_, "Print no table");
   syntax.example(
@@ -156,9 +173,27 @@ validation::CollectiveBench BenchCollectiveCommand::bench_on(const hw::ClusterSp
   bench.skew = skew_;
   if (bench.kind == CollectiveKind::send && bench.group.size() > 2) bench.group.resize(2);
   if (!(skew_ >= 0.0 && skew_ <= most_skew)) throw UsageError(fmt::format("--skew {} is out of range; write 0 to {}", skew_, most_skew));
+  read_tokens(bench);
   if (skew_ > 0.0 && bench.kind != CollectiveKind::all_to_all) throw UsageError("--skew is for all_to_all; other kinds have no skew");
   require_runnable(bench, cluster);
   return bench;
+}
+
+void BenchCollectiveCommand::read_tokens(validation::CollectiveBench& bench) const {
+  const auto members = static_cast<std::int64_t>(bench.group.size());
+  bench.combine = combine_;
+  bench.top_k = top_k_;
+  bench.experts = experts_.value_or(members);
+  if (row_) bench.row = parse_size("--row", *row_);
+  if (bench.experts < 1 || bench.experts > most_experts || bench.experts % members != 0) {
+    throw UsageError(fmt::format("--experts {} cannot be dealt to {} members in equal runs; write a multiple of {} up to {}", bench.experts,
+                                 members, members, most_experts));
+  }
+  if (top_k_ < 1 || top_k_ > bench.experts) throw UsageError(fmt::format("--top-k {} is out of range; write 1 to {}", top_k_, bench.experts));
+  const bool given = top_k_ != 1 || experts_ || row_ || combine_;
+  if (given && bench.kind != CollectiveKind::all_to_all) {
+    throw UsageError("--top-k, --experts, --row and --combine are for all_to_all; other kinds move no tokens");
+  }
 }
 
 ExitCode BenchCollectiveCommand::run() const {
