@@ -108,6 +108,7 @@ TEST_CASE("crossings stay on the rails, and every member with experts gets its t
   for (const hw::Phase& phase : phases) {
     for (const hw::Transfer& t : phase.transfers) {
       if (group.node[t.source] != group.node[t.destination]) CHECK(group.local[t.source] == group.local[t.destination]);
+      CHECK(t.source != t.destination);
       received[static_cast<std::size_t>(t.destination)] += t.bytes.value();
     }
   }
