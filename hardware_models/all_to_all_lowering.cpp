@@ -74,6 +74,25 @@ std::vector<Phase> lower_hierarchical_all_to_all(const GroupLayout& layout, Coll
   std::vector<Phase> phases;
   append_phase(phases, gather_by_local_index(layout, counts, by_local_index), 1);
   append_phase(phases, cross_between_equal_local_indices(layout, counts, by_local_index), 1);
+  pipeline(phases);
+  return phases;
+}
+
+// Round k: the p-th member of the layout sends to the (p + k)-th, cyclically; a round starts when the one before it has ended.
+std::vector<Phase> lower_pairwise_all_to_all(const GroupLayout& layout, CollectiveCounts counts) {
+  const auto members = layout.members();
+  const std::size_t n = members.size();
+  std::vector<Phase> phases;
+  for (std::size_t round = 1; round < n; ++round) {
+    std::vector<Transfer> transfers;
+    transfers.reserve(n);
+    for (std::size_t place = 0; place < n; ++place) {
+      const std::int32_t source = members[place], destination = members[(place + round) % n];
+      const Bytes bytes = counts[static_cast<std::size_t>(source) * n + destination];
+      if (bytes > Bytes{}) transfers.push_back({source, destination, bytes});
+    }
+    append_phase(phases, std::move(transfers), 1);
+  }
   return phases;
 }
 

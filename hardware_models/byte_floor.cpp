@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "hardware_models/token_exchange.hpp"
+
 namespace fabricast::hw {
 namespace {
 
@@ -155,17 +157,72 @@ Seconds average_all_reduce_floor(const Parts& parts, Bytes size) {
   return 2.0 * static_cast<double>(parts.size() - 1) * (size / bandwidth);
 }
 
-Seconds floor_of_level(CollectiveKind kind, const Parts& parts, CollectiveCounts counts) {
+Seconds floor_of_level(CollectiveKind kind, const Parts& parts, CollectiveCounts counts, bool switches_reduce) {
   Seconds floor{};
   const std::vector<Crossing> crossings = crossings_of(kind, parts, counts);
   for (std::size_t part = 0; part < crossings.size(); ++part) {
     floor = std::max(floor, std::max(crossings[part].out, crossings[part].in) / parts.bandwidth[part]);
   }
-  if (kind == CollectiveKind::all_reduce) floor = std::max(floor, average_all_reduce_floor(parts, counts[0]));
+  if (kind == CollectiveKind::all_reduce && !switches_reduce) floor = std::max(floor, average_all_reduce_floor(parts, counts[0]));
   return floor;
 }
 
+/// The nodes of the layout that lie in a part as a whole, by part.
+std::vector<std::vector<std::size_t>> whole_nodes(const Parts& parts, const GroupLayout& layout) {
+  std::vector<std::vector<std::size_t>> nodes(parts.size());
+  for (std::size_t node = 0; node < layout.nodes(); ++node) {
+    const auto members = layout.members_of(node);
+    const std::int32_t part = parts.part_of[static_cast<std::size_t>(members.front())];
+    const auto is_there = [&](std::int32_t member) { return parts.part_of[static_cast<std::size_t>(member)] == part; };
+    if (std::all_of(members.begin(), members.end(), is_there)) nodes[static_cast<std::size_t>(part)].push_back(node);
+  }
+  return nodes;
+}
+
+// A part needs those tokens of an owner elsewhere that have a choice there: at the least those of one of its members, or of one whole node.
+// Each leaves its owner's part once at the least.
+std::vector<Crossing> cross_tokens(const Parts& parts, const TokenExchange& exchange, const GroupLayout& layout) {
+  const std::size_t n = layout.members().size();
+  const std::vector<std::vector<std::size_t>> nodes_in = whole_nodes(parts, layout);
+  std::vector<Crossing> crossings(parts.size());
+  for (std::size_t owner = 0; owner < n; ++owner) {
+    const auto home = static_cast<std::size_t>(parts.part_of[owner]);
+    Bytes most{};
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      if (part == home) continue;
+      Bytes needed{};
+      for (const std::int32_t member : parts.members_of(part)) {
+        needed = std::max(needed, exchange.to_member[owner * n + static_cast<std::size_t>(member)]);
+      }
+      for (const std::size_t node : nodes_in[part]) needed = std::max(needed, exchange.to_node[owner * layout.nodes() + node]);
+      crossings[part].in += needed;
+      most = std::max(most, needed);
+    }
+    crossings[home].out += most;
+  }
+  return crossings;
+}
+
 }  // namespace
+
+Seconds token_exchange_floor(std::span<const GpuId> gpu_of, CollectiveCounts counts, const Topology& topology, const TokenRouting& tokens) {
+  Seconds floor{};
+  if (gpu_of.size() < 2) return floor;
+  std::vector<NodeId> node_of;
+  for (const GpuId gpu : gpu_of) node_of.push_back(topology.node_of(gpu));
+  const GroupLayout layout(node_of);
+  const TokenExchange exchange = token_exchange(layout, counts, tokens);
+  const Reach reach = reach_of(gpu_of, topology);
+  for (const CutLevel& level : topology.cut_levels()) {
+    const Parts parts = parts_of(level, gpu_of, reach);
+    if (parts.size() < 2) continue;
+    const std::vector<Crossing> crossings = cross_tokens(parts, exchange, layout);  // of a combine: out and in change places
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      floor = std::max(floor, std::max(crossings[part].out, crossings[part].in) / parts.bandwidth[part]);
+    }
+  }
+  return floor;
+}
 
 Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, CollectiveCounts counts, const Topology& topology) {
   Seconds floor{};
@@ -173,7 +230,7 @@ Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, Collectiv
   const Reach reach = reach_of(gpu_of, topology);
   for (const CutLevel& level : topology.cut_levels()) {
     const Parts parts = parts_of(level, gpu_of, reach);
-    if (parts.size() > 1) floor = std::max(floor, floor_of_level(kind, parts, counts));
+    if (parts.size() > 1) floor = std::max(floor, floor_of_level(kind, parts, counts, level.switches_reduce));
   }
   return floor;
 }

@@ -39,6 +39,7 @@ NodeSpec read_node(const JsonNode& node) {
   spec.nvlink_bandwidth = reader.bandwidth("nvlink_bandwidth");
   spec.nvlink_latency = reader.duration("nvlink_latency");
   spec.pcie_bandwidth = reader.bandwidth("pcie_bandwidth");
+  spec.in_switch_reduction = reader.optional_boolean("in_switch_reduction").value_or(false);
   reader.finish();
   return spec;
 }
@@ -61,6 +62,7 @@ FabricSpec read_fabric(const JsonNode& node) {
     }
     spec.ecmp_seed = static_cast<std::uint64_t>(*seed);
   }
+  spec.in_network_reduction = reader.optional_boolean("in_network_reduction").value_or(false);
   reader.finish();
   return spec;
 }
@@ -89,6 +91,8 @@ ClusterSpec read_cluster(const JsonNode& node) {
   cluster.collectives = read_collectives(reader.child("collectives"));
   if (const JsonNode* others = reader.optional_child("other_nodes")) cluster.other_nodes = read_other_nodes(*others);
   if (const JsonNode* faults = reader.optional_child("faults")) cluster.faults = read_faults(*faults);
+  cluster.collectives.in_switch_reduction = cluster.node.in_switch_reduction;
+  cluster.collectives.in_network_reduction = cluster.fabric.in_network_reduction;
   cluster.memory_reserve = reader.bytes("memory_reserve");
   reader.finish();
   check(node, cluster);

@@ -73,6 +73,7 @@ struct NodeSpec {
   BytesPerSecond nvlink_bandwidth{};     // per GPU and direction into the NVSwitch plane
   Seconds nvlink_latency{};              // one GPU to another through the switch
   BytesPerSecond pcie_bandwidth{};       // GPU to its NICs, per direction
+  bool in_switch_reduction = false;      // NVLink SHARP: the NVSwitches add and multicast
 };
 
 enum class FabricKind : std::uint8_t { rail_optimized, fat_tree };
@@ -94,6 +95,7 @@ struct FabricSpec {
   double oversubscription = 1.0;         // leaf: bandwidth down / bandwidth up
   SpineChoice spine_choice = SpineChoice::by_destination;
   std::uint64_t ecmp_seed = 0;
+  bool in_network_reduction = false;     // SHARP: the switches add and multicast
 };
 
 /// Nodes first … last where they differ from the others; what is not given is as elsewhere.
@@ -127,9 +129,50 @@ struct CollectiveChannels {
   std::int64_t ring = 24, nvls = 16, point_to_point = 32;
 };
 
+/// One way in which the library's kernels move bytes. A transfer of b bytes by one member takes
+/// call + steps · step + fill · b / (b + fill_size) + b / (share · link).
+struct TransferMode {
+  Seconds call{};                            // beyond LibraryKernels::call
+  Seconds nvlink_step{}, network_step{};     // software cost of each dependent step
+  double nvlink_share = 1.0, network_share = 1.0;
+  Seconds fill{};                            // of the pipeline, once b is large
+  Bytes fill_size{1};
+};
+
+/// The kernel of a deduplicated dispatch or combine (DeepEP): its SMs copy rows, a row of b bytes in row + b / nvlink_per_sm. In a group on
+/// several nodes that takes `forwarding` times as long, since some of the SMs feed the NIC and others pass on what it brings.
+struct TokenKernel {
+  TransferMode mode;                         // what the links allow
+  Seconds row{};
+  BytesPerSecond nvlink_per_sm{};
+  double forwarding = 1.0;
+};
+
+struct TokenKernels {
+  std::int64_t sms = 20;                     // held by either; DeepEP's default
+  TokenKernel dispatch, combine;
+  TransferMode low_latency;
+};
+
+/// How NCCL decides and what its kernels reach: a few constants for all kinds and group sizes, where the maps of CollectiveSpec give one
+/// per kind. collective_model.cpp has the equations.
+struct LibraryKernels {
+  BytesPerSecond nvlink{}, network{};        // rates that the shares refer to: the links on which they were measured
+  Seconds call{};                            // start-up of one call
+  BytesPerSecond channel_rate{};             // loads and stores of one channel's SM; 0: no limit
+  TransferMode ll, ll128, simple;            // protocols of rings and trees
+  TransferMode point_to_point;               // send, receive and all-to-all
+  TransferMode nvls;                         // in one node
+  TransferMode nvls_tree;                    // in the node and across nodes at once
+  std::optional<TokenKernels> tokens;        // absent: a deduplicated exchange runs as fast as point_to_point
+};
+
 /// How the communication library behaves on this hardware; measured.
 struct CollectiveSpec {
   CollectiveChannels channels;
+  bool in_switch_reduction = false, in_network_reduction = false;       // copied from the node and the fabric
+  std::optional<LibraryKernels> kernels;                                // replaces what follows, up to and including nvlink_ramp
+  Bytes pipeline_chunk{};                                               // S in pieces of so much where levels are pipelined; 0: not at all
   std::map<CollectiveKind, Seconds> base_latency;                       // start-up of one call, whatever its size
   Seconds nvlink_step_latency{};                                        // software cost of each dependent step in the node
   Seconds network_step_latency{};                                       // and across nodes

@@ -14,8 +14,9 @@ namespace {
 constexpr std::array all_kinds{CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
                                CollectiveKind::broadcast,  CollectiveKind::all_to_all, CollectiveKind::send};
 constexpr double least_share = 1e-3;
-constexpr double most_small_cost = 100.0;
+constexpr double most_small_cost = 100.0, most_forwarding = 100.0;
 constexpr std::int64_t most_members = 1024;
+constexpr IntegerRange channel_range{1, 1024};
 
 std::map<CollectiveKind, Seconds> read_latencies(const JsonNode& node) {
   ObjectReader reader(node);
@@ -70,17 +71,93 @@ TransferRamp read_ramp(const JsonNode& node) {
   return ramp;
 }
 
-}  // namespace
-
-CollectiveSpec read_collectives(const JsonNode& node) {
+TransferMode read_mode(const JsonNode& node) {
   ObjectReader reader(node);
-  CollectiveSpec spec;
+  TransferMode mode;
+  mode.call = reader.duration("call");
+  mode.nvlink_step = reader.duration("nvlink_step");
+  mode.network_step = reader.duration("network_step");
+  mode.nvlink_share = reader.number("nvlink_share", least_share, 1.0);
+  mode.network_share = reader.number("network_share", least_share, 1.0);
+  mode.fill = reader.duration("fill");
+  mode.fill_size = reader.bytes("fill_size");
+  if (mode.fill_size < Bytes(1)) fail(reader.child("fill_size"), "must be a byte at least: it divides what is sent");
+  reader.finish();
+  return mode;
+}
+
+TokenKernel read_token_kernel(const JsonNode& node) {
+  ObjectReader reader(node);
+  TokenKernel kernel;
+  kernel.mode = read_mode(reader.child("mode"));
+  kernel.row = reader.duration("row");
+  kernel.nvlink_per_sm = reader.bandwidth("nvlink_per_sm");
+  kernel.forwarding = reader.number("forwarding", 1.0, most_forwarding);
+  reader.finish();
+  return kernel;
+}
+
+TokenKernels read_token_kernels(const JsonNode& node) {
+  ObjectReader reader(node);
+  TokenKernels kernels;
+  kernels.sms = reader.integer("sms", channel_range);
+  kernels.dispatch = read_token_kernel(reader.child("dispatch"));
+  kernels.combine = read_token_kernel(reader.child("combine"));
+  kernels.low_latency = read_mode(reader.child("low_latency"));
+  reader.finish();
+  return kernels;
+}
+
+LibraryKernels read_kernels(const JsonNode& node) {
+  ObjectReader reader(node);
+  LibraryKernels kernels;
+  kernels.nvlink = reader.bandwidth("nvlink");
+  kernels.network = reader.bandwidth("network");
+  kernels.call = reader.duration("call");
+  kernels.channel_rate = reader.bandwidth("channel_rate");
+  kernels.ll = read_mode(reader.child("ll"));
+  kernels.ll128 = read_mode(reader.child("ll128"));
+  kernels.simple = read_mode(reader.child("simple"));
+  kernels.point_to_point = read_mode(reader.child("point_to_point"));
+  kernels.nvls = read_mode(reader.child("nvls"));
+  kernels.nvls_tree = read_mode(reader.child("nvls_tree"));
+  if (const auto* tokens = reader.optional_child("tokens")) kernels.tokens = read_token_kernels(*tokens);
+  reader.finish();
+  return kernels;
+}
+
+CollectiveChannels read_channels(const JsonNode& node) {
+  ObjectReader reader(node);
+  CollectiveChannels channels;
+  channels.ring = reader.integer("ring", channel_range);
+  channels.nvls = reader.integer("nvls", channel_range);
+  channels.point_to_point = reader.integer("point_to_point", channel_range);
+  reader.finish();
+  return channels;
+}
+
+void read_by_kind(ObjectReader& reader, CollectiveSpec& spec) {
   spec.base_latency = read_latencies(reader.child("base_latency"));
   spec.nvlink_step_latency = reader.duration("nvlink_step_latency");
   spec.network_step_latency = reader.duration("network_step_latency");
   spec.nvlink_efficiency = read_nvlink(reader.child("nvlink_efficiency"));
   spec.network_efficiency = read_network(reader.child("network_efficiency"));
   spec.nvlink_ramp = read_ramp(reader.child("nvlink_ramp"));
+}
+
+}  // namespace
+
+// A profile describes the library's kernels, or gives a latency and efficiencies by kind.
+CollectiveSpec read_collectives(const JsonNode& node) {
+  ObjectReader reader(node);
+  CollectiveSpec spec;
+  if (const auto* channels = reader.optional_child("channels")) spec.channels = read_channels(*channels);
+  if (const auto chunk = reader.optional_bytes("pipeline_chunk")) spec.pipeline_chunk = *chunk;
+  if (const auto* kernels = reader.optional_child("kernels")) {
+    spec.kernels = read_kernels(*kernels);
+  } else {
+    read_by_kind(reader, spec);
+  }
   if (const JsonNode* calibration = reader.optional_child("calibration")) spec.calibration = read_calibration(*calibration);
   reader.finish();
   return spec;

@@ -1,6 +1,7 @@
 // How each algorithm lowers a collective: what collectives.cpp chooses from. Knows no time and no topology.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -46,6 +47,27 @@ void append_chain_broadcast(std::span<const std::int32_t> ring, Bytes size, std:
 [[nodiscard]] std::vector<Phase> lower_two_level(CollectiveKind kind, const GroupLayout& layout, CollectiveCounts counts);
 [[nodiscard]] std::vector<Phase> lower_flat_all_to_all(std::size_t members, CollectiveCounts counts);
 [[nodiscard]] std::vector<Phase> lower_hierarchical_all_to_all(const GroupLayout& layout, CollectiveCounts counts);
+[[nodiscard]] std::vector<Phase> lower_pairwise_all_to_all(const GroupLayout& layout, CollectiveCounts counts);
+[[nodiscard]] std::vector<Phase> lower_token_exchange(const GroupLayout& layout, CollectiveCounts counts, const TokenRouting& routing);
+[[nodiscard]] std::vector<Phase> lower_rail_ring_all_reduce(const GroupLayout& layout, Bytes size);
+[[nodiscard]] std::vector<Phase> lower_tree_all_reduce(const GroupLayout& layout, Bytes size);
+[[nodiscard]] std::vector<Phase> lower_nvls_all_reduce(const GroupLayout& layout, Bytes size);
+[[nodiscard]] std::vector<Phase> lower_nvls_tree_all_reduce(const GroupLayout& layout, Bytes size);
+[[nodiscard]] std::vector<Phase> lower_sharp_all_reduce(const GroupLayout& layout, Bytes size);
+
+/// The two trees of a double binary tree over n places: parent[p], the root being its own. A place has children in one of them at most,
+/// but for the roots (Sanders, Speck and Träff, Two-tree algorithms for full bandwidth broadcast, reduction and scan, 2009).
+struct DoubleTree {
+  std::array<std::vector<std::int32_t>, 2> parent;
+  std::int32_t depth = 0;  // longest way to a root
+};
+[[nodiscard]] DoubleTree double_tree(std::size_t n);
+
+/// Appends the phases that sum each rail's shard up the double tree and send it down again, pipelined with what was there before.
+void append_rail_trees(const GroupLayout& layout, std::span<const Bytes> shards, std::vector<Phase>& phases);
+
+/// Lets every phase but the first work on the pieces that the one before it has done with.
+void pipeline(std::vector<Phase>& phases);
 
 /// Adds the phase unless it moves nothing.
 void append_phase(std::vector<Phase>& phases, std::vector<Transfer> transfers, std::size_t steps);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include "hardware_models/collective_lowering.hpp"
@@ -42,6 +43,14 @@ bool applies_to_layout(CollectiveKind kind, CollectiveAlgorithm algorithm, const
     case CollectiveAlgorithm::two_level: return is_ring_kind(kind) && even_over_nodes;
     case CollectiveAlgorithm::flat: return !is_ring_kind(kind);
     case CollectiveAlgorithm::hierarchical: return kind == CollectiveKind::all_to_all && even_over_nodes;
+    case CollectiveAlgorithm::pairwise:
+    case CollectiveAlgorithm::low_latency: return kind == CollectiveKind::all_to_all;
+    case CollectiveAlgorithm::deduplicated: return kind == CollectiveKind::all_to_all && layout.same_members_on_every_node();
+    case CollectiveAlgorithm::tree: return kind == CollectiveKind::all_reduce && layout.same_members_on_every_node();
+    case CollectiveAlgorithm::nvls: return kind == CollectiveKind::all_reduce && layout.nodes() == 1 && layout.members().size() > 1;
+    case CollectiveAlgorithm::rail_ring:
+    case CollectiveAlgorithm::nvls_tree:
+    case CollectiveAlgorithm::sharp: return kind == CollectiveKind::all_reduce && even_over_nodes;
     case CollectiveAlgorithm::automatic: return false;
   }
   return false;
@@ -74,6 +83,14 @@ std::string_view name_of(CollectiveAlgorithm algorithm) {
     case CollectiveAlgorithm::two_level: return "two_level";
     case CollectiveAlgorithm::flat: return "flat";
     case CollectiveAlgorithm::hierarchical: return "hierarchical";
+    case CollectiveAlgorithm::rail_ring: return "rail_ring";
+    case CollectiveAlgorithm::tree: return "tree";
+    case CollectiveAlgorithm::nvls: return "nvls";
+    case CollectiveAlgorithm::nvls_tree: return "nvls_tree";
+    case CollectiveAlgorithm::sharp: return "sharp";
+    case CollectiveAlgorithm::pairwise: return "pairwise";
+    case CollectiveAlgorithm::deduplicated: return "deduplicated";
+    case CollectiveAlgorithm::low_latency: return "low_latency";
   }
   throw std::invalid_argument("unknown collective algorithm");
 }
@@ -95,7 +112,13 @@ double bus_factor(CollectiveKind kind, std::int64_t members) {
   throw std::invalid_argument("unknown collective kind");
 }
 
-std::vector<Phase> lower(CollectiveKind kind, CollectiveAlgorithm algorithm, std::span<const NodeId> node_of, CollectiveCounts counts) {
+Bytes size_of(CollectiveKind kind, std::size_t members, CollectiveCounts counts) {
+  const Bytes sum = std::accumulate(counts.begin(), counts.end(), Bytes{});
+  return kind == CollectiveKind::all_to_all ? sum / static_cast<std::int64_t>(members) : sum;
+}
+
+std::vector<Phase> lower(CollectiveKind kind, CollectiveAlgorithm algorithm, std::span<const NodeId> node_of, CollectiveCounts counts,
+                         const TokenRouting& tokens) {
   require_valid(kind, node_of.size(), counts);
   if (kind == CollectiveKind::send && node_of.size() != 2) throw std::invalid_argument("send is between two members");
   if (node_of.size() == 1) return {};
@@ -105,10 +128,22 @@ std::vector<Phase> lower(CollectiveKind kind, CollectiveAlgorithm algorithm, std
                                             node_of.size(), layout.nodes()));
   }
   if (kind == CollectiveKind::send) return lower_send(counts[0]);
-  if (algorithm == CollectiveAlgorithm::flat) return lower_flat_all_to_all(node_of.size(), counts);
-  if (algorithm == CollectiveAlgorithm::hierarchical) return lower_hierarchical_all_to_all(layout, counts);
-  if (algorithm == CollectiveAlgorithm::two_level) return lower_two_level(kind, layout, counts);
-  return lower_ring(kind, layout, counts);
+  switch (algorithm) {
+    case CollectiveAlgorithm::ring: return lower_ring(kind, layout, counts);
+    case CollectiveAlgorithm::two_level: return lower_two_level(kind, layout, counts);
+    case CollectiveAlgorithm::flat:
+    case CollectiveAlgorithm::low_latency: return lower_flat_all_to_all(node_of.size(), counts);
+    case CollectiveAlgorithm::deduplicated: return lower_token_exchange(layout, counts, tokens);
+    case CollectiveAlgorithm::hierarchical: return lower_hierarchical_all_to_all(layout, counts);
+    case CollectiveAlgorithm::pairwise: return lower_pairwise_all_to_all(layout, counts);
+    case CollectiveAlgorithm::rail_ring: return lower_rail_ring_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::tree: return lower_tree_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::nvls: return lower_nvls_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::nvls_tree: return lower_nvls_tree_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::sharp: return lower_sharp_all_reduce(layout, counts[0]);
+    case CollectiveAlgorithm::automatic: break;
+  }
+  throw std::logic_error("an algorithm that applies is not lowered");
 }
 
 }  // namespace fabricast::hw

@@ -12,9 +12,10 @@ class CutMaker {
 
   std::vector<CutLevel> make() const {
     std::vector<CutLevel> levels;
-    levels.push_back({"gpu", by_gpu([](std::int64_t gpu) { return gpu; }), equipment_.nvlink, {}, {}, {}});
+    levels.push_back({"gpu", by_gpu([](std::int64_t gpu) { return gpu; }), equipment_.nvlink, {}, {}, {}, cluster_.node.in_switch_reduction});
     if (cluster_.nodes == 1) return levels;
     levels.back().gpu_network = network();
+    levels.back().switches_reduce = cluster_.node.in_switch_reduction || cluster_.fabric.in_network_reduction;
     levels.push_back(node_level());
     if (plan_.pods() > 1 && uplinks_may_bind()) levels.push_back(pod_level());
     return levels;
@@ -37,7 +38,7 @@ class CutMaker {
   }
 
   CutLevel node_level() const {
-    CutLevel level{"node", by_gpu([&](std::int64_t gpu) { return gpu / cluster_.node.gpus; }), {}, network(), {}, {}};
+    CutLevel level{"node", by_gpu([&](std::int64_t gpu) { return gpu / cluster_.node.gpus; }), {}, network(), {}, {}, cluster_.fabric.in_network_reduction};
     std::vector<bool> used(equipment_.ports.size());
     bool shared = false;
     for (const std::int32_t port : equipment_.port_of) {
@@ -64,7 +65,8 @@ class CutMaker {
                    {},
                    network(),
                    by_gpu([&](std::int64_t gpu) { return plan_.leaf_of(port_of(gpu)); }),
-                   {}};
+                   {},
+                   cluster_.fabric.in_network_reduction};
     for (std::int64_t leaf = 0; leaf < plan_.leaves(); ++leaf) level.port_bandwidth.push_back(plan_.uplink_bandwidth(leaf));
     return level;
   }

@@ -29,6 +29,18 @@ Traffic traffic_of(CollectiveKind kind) {
   throw std::invalid_argument("unknown collective kind");
 }
 
+// The switch reads each byte sent once from memory and writes each byte received once; without registered buffers the kernel copies the
+// input into the multicast buffer first and the output out of it afterwards, a read and a write each.
+constexpr Traffic nvls_traffic{3.0, 3.0};
+
+// DeepEP's normal kernels (csrc/kernels/intranode.cu): the sender reads a row for every copy that it writes to a peer's queue; the receiver
+// copies it from there to its output (a combine adds up instead, and writes less).
+constexpr Traffic token_traffic{1.0, 3.0};
+
+// Its low-latency kernels pack a row into a send buffer that the NIC reads, and unpack what the NIC wrote. With its receive hook they hold
+// no SM while bytes are on their way (DeepEP README, return_recv_hook).
+constexpr Traffic low_latency_traffic{3.0, 3.0};
+
 // NCCL gives a channel at least 512 threads times 64 B (NCCL_SIMPLE_THREAD_THRESHOLD, src/include/comm.h; src/enqueue.cc drops channels
 // until each has so much).
 constexpr std::int64_t least_bytes_per_channel = 512 * 64;
@@ -42,6 +54,14 @@ std::int64_t channels_for(Bytes size, std::int64_t most) {
 KernelFootprint CollectiveModel::footprint(CollectiveKind kind, CollectiveAlgorithm algorithm, Bytes size) const {
   const bool point_to_point = kind == CollectiveKind::all_to_all || kind == CollectiveKind::send;
   if (algorithm == CollectiveAlgorithm::automatic) throw std::invalid_argument("a footprint is of a chosen algorithm");
+  if (algorithm == CollectiveAlgorithm::nvls || algorithm == CollectiveAlgorithm::nvls_tree) {
+    return {channels_for(size, spec_.channels.nvls), nvls_traffic.sent, nvls_traffic.received};
+  }
+  if (algorithm == CollectiveAlgorithm::deduplicated) {
+    const std::int64_t sms = spec_.kernels && spec_.kernels->tokens ? spec_.kernels->tokens->sms : TokenKernels{}.sms;
+    return {sms, token_traffic.sent, token_traffic.received};
+  }
+  if (algorithm == CollectiveAlgorithm::low_latency) return {0, low_latency_traffic.sent, low_latency_traffic.received};
   const Traffic traffic = traffic_of(kind);
   return {channels_for(size, point_to_point ? spec_.channels.point_to_point : spec_.channels.ring), traffic.sent, traffic.received};
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <numeric>
 #include <stdexcept>
 
@@ -59,6 +60,10 @@ void append_chain_broadcast(std::span<const std::int32_t> ring, Bytes size, std:
   for (std::size_t p = 0; p + 1 < ring.size(); ++p) append(transfers, ring[p], ring[p + 1], size);
 }
 
+void pipeline(std::vector<Phase>& phases) {
+  for (std::size_t i = 1; i < phases.size(); ++i) phases[i].pipelined = true;
+}
+
 void append_phase(std::vector<Phase>& phases, std::vector<Transfer> transfers, std::size_t steps) {
   if (!transfers.empty()) phases.push_back({std::move(transfers), static_cast<std::int32_t>(steps)});
 }
@@ -81,6 +86,39 @@ std::vector<Phase> lower_ring(CollectiveKind kind, const GroupLayout& layout, Co
   }
   std::vector<Phase> phases;
   append_phase(phases, std::move(transfers), steps);
+  return phases;
+}
+
+namespace {
+
+// The ring of rail l: in every node from local index l round to l - 1, then back to l by NVLink, since that is where the rail leaves (PXN).
+void append_rail_ring(const GroupLayout& layout, std::size_t local, Bytes bytes, std::vector<Transfer>& transfers) {
+  for (std::size_t node = 0; node < layout.nodes(); ++node) {
+    const auto members = layout.members_of(node);
+    const auto next_node = layout.members_of((node + 1) % layout.nodes());
+    for (std::size_t i = 0; i < members.size() && members.size() > 1; ++i) {
+      append(transfers, members[(local + i) % members.size()], members[(local + i + 1) % members.size()], bytes);
+    }
+    append(transfers, members[local], next_node[local], bytes);
+  }
+}
+
+}  // namespace
+
+// A ring over n members on each of g rails, for S/g: 2(n-1) steps, of which 2N cross nodes. Every link of a ring carries 2(n-1)/n of what
+// the ring reduces, rounded up to whole shards.
+std::vector<Phase> lower_rail_ring_all_reduce(const GroupLayout& layout, Bytes size) {
+  const auto n = static_cast<std::int64_t>(layout.members().size());
+  const std::vector<Bytes> channels = even_shards(size, layout.members_of(0).size());
+  std::vector<Transfer> transfers;
+  transfers.reserve(layout.members().size() * (channels.size() + 1));
+  for (std::size_t local = 0; local < channels.size(); ++local) {
+    const Bytes shard((channels[local].value() + n - 1) / n);
+    append_rail_ring(layout, local, 2 * (n - 1) * shard, transfers);
+  }
+  std::vector<Phase> phases;
+  append_phase(phases, std::move(transfers), static_cast<std::size_t>(2 * (n - 1)));
+  if (!phases.empty()) phases.front().crossings = static_cast<std::int32_t>(std::min<std::size_t>(2 * layout.nodes(), 2 * (n - 1)));
   return phases;
 }
 

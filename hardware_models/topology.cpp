@@ -95,4 +95,31 @@ Route Topology::route(GpuId source, GpuId destination) const {
   return route;
 }
 
+Route Topology::to_switch(GpuId gpu, SwitchPlace place) const {
+  const GpuPorts& from = ports_[gpu.index()];
+  Route route;
+  if (place == SwitchPlace::node) {
+    route.link_ids = {from.to_nvswitch};
+    route.length = 1;
+    route.latency = node_latency_ / 2.0;
+  } else {
+    if (nodes_ == 1) throw std::invalid_argument("a cluster of one node has no network switch");
+    route.link_ids = {from.to_nic, from.nic_to_leaf};
+    route.length = 2;
+    route.latency = leaf_latency_ / 2.0;
+  }
+  return route;
+}
+
+Route Topology::from_switch(GpuId gpu, SwitchPlace place) const {
+  Route route = to_switch(gpu, place);  // the same way back
+  const GpuPorts& to = ports_[gpu.index()];
+  if (place == SwitchPlace::node) {
+    route.link_ids = {to.from_nvswitch};
+  } else {
+    route.link_ids = {to.leaf_to_nic, to.from_nic};
+  }
+  return route;
+}
+
 }  // namespace fabricast::hw

@@ -49,7 +49,11 @@ struct CutLevel {
   std::vector<BytesPerSecond> gpu_network;     // by GpuId: to members on other nodes, the narrower of PCIe and NIC; empty on one node
   std::vector<std::int32_t> port_of;           // by GpuId: the NIC or leaf through which it leaves the part; empty where no link is shared
   std::vector<BytesPerSecond> port_bandwidth;  // by port: the NIC, or all uplinks of the leaf
+  bool switches_reduce = false;                // can what lies between the parts add up what they send?
 };
+
+/// Switches that collectives may use as members: a node's NVSwitch plane, or the leaf of a GPU's NIC.
+enum class SwitchPlace : std::uint8_t { node, network };
 
 /// A GPU's links and its place in the network. A cluster of one node has no network: the last six are unused. GPUs may share a NIC and
 /// with it nic_to_leaf and leaf_to_nic.
@@ -84,6 +88,11 @@ class Topology {
   /// Deterministic: the same pair always takes the same links. source == destination gives an empty route. O(1), but for spines passed over
   /// because a link has failed.
   [[nodiscard]] Route route(GpuId source, GpuId destination) const;
+  /// Half a route: from a GPU to a switch that reduces, and from one that multicasts to a GPU. A reduction that several leaves take part in
+  /// goes on above them, with no more bytes per leaf than one of its NICs brings, so the leaf stands for all of them. A cluster of one
+  /// node has no network switch.
+  [[nodiscard]] Route to_switch(GpuId gpu, SwitchPlace place) const;
+  [[nodiscard]] Route from_switch(GpuId gpu, SwitchPlace place) const;
   /// From the finest to the coarsest; levels that cannot bind before a finer one are left out.
   [[nodiscard]] std::span<const CutLevel> cut_levels() const { return cut_levels_; }
 

@@ -18,7 +18,7 @@ class TwoLevel {
       append_ring_all_reduce(ring, shards[local], transfers);
     });
     all_gather_in_nodes(shards, 0);
-    return std::move(phases_);
+    return pipelined();
   }
 
   // First across nodes, so that a shard crosses into a node once; then each member passes on the shards of its local index.
@@ -27,7 +27,7 @@ class TwoLevel {
       append_ring_all_gather(ring, shards_along(ring, counts), transfers);
     });
     all_gather_in_nodes(sums_by_local_index(counts), 0);
-    return std::move(phases_);
+    return pipelined();
   }
 
   // The all-gather run backwards: sums within the node first, so that one partial sum per shard leaves it.
@@ -36,7 +36,7 @@ class TwoLevel {
     across_nodes(nodes_ - 1, [&](std::size_t, const auto& ring, auto& transfers) {
       append_ring_reduce_scatter(ring, shards_along(ring, counts), transfers);
     });
-    return std::move(phases_);
+    return pipelined();
   }
 
   // The whole in the root's node (node 0 of a rooted layout), S/g per local index across nodes, all-gather in every other node.
@@ -49,10 +49,15 @@ class TwoLevel {
       append_chain_broadcast(chain, shards[local], transfers);
     });
     all_gather_in_nodes(shards, 1);
-    return std::move(phases_);
+    return pipelined();
   }
 
  private:
+  std::vector<Phase> pipelined() {
+    pipeline(phases_);
+    return std::move(phases_);
+  }
+
   template <class Append>
   void across_nodes(std::size_t steps, Append append_ring) {
     std::vector<Transfer> transfers;

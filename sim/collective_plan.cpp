@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 
 #include "hardware_models/byte_floor.hpp"
 #include "sim/kernel_loads.hpp"
@@ -28,38 +27,62 @@ std::vector<std::int64_t> node_sizes(std::span<const NodeId> nodes) {
   return result;
 }
 
-/// S of the convention (collectives.hpp); of an all-to-all, whose members differ, the mean.
-Bytes size_of(hw::CollectiveKind kind, hw::CollectiveCounts counts, std::size_t members) {
-  const Bytes sum = std::accumulate(counts.begin(), counts.end(), Bytes{});
-  return kind == hw::CollectiveKind::all_to_all ? sum / static_cast<std::int64_t>(members) : sum;
+/// The member that pays for a transfer: its sender, or the receiver of what a switch sends.
+std::int32_t payer_of(const hw::Transfer& transfer) { return hw::is_switch(transfer.source) ? transfer.destination : transfer.source; }
+
+/// A collective whose algorithm is chosen, with what its phases have in common.
+struct Setting {
+  hw::CollectiveKind kind;
+  hw::CollectiveChoice choice;
+  std::span<const GpuId> gpu_of;
+  std::vector<std::int64_t> members_in_node;  // by member
+  Bytes size;
+  const hw::Topology& topology;
+  const hw::CollectiveModel& model;
+  PathTable& paths;
+};
+
+PathTable::Entry path_of(const hw::Transfer& transfer, const Setting& setting) {
+  const auto place = [](std::int32_t end) { return end == hw::node_switch ? hw::SwitchPlace::node : hw::SwitchPlace::network; };
+  if (hw::is_switch(transfer.source)) return setting.paths.from_switch(setting.gpu_of[transfer.destination], place(transfer.source));
+  if (hw::is_switch(transfer.destination)) return setting.paths.to_switch(setting.gpu_of[transfer.source], place(transfer.destination));
+  return setting.paths.between(setting.gpu_of[transfer.source], setting.gpu_of[transfer.destination]);
 }
 
 /// The model's answers for the transfers of one phase, asked once per member.
 class PhaseCosts {
  public:
-  PhaseCosts(hw::CollectiveKind kind, const hw::Phase& phase, std::span<const std::int64_t> members_in_node,
-             const hw::CollectiveModel& model)
-      : step_within_(model.step_latency(false)), step_across_(model.step_latency(true)), steps_(phase.steps) {
-    std::vector<Bytes> sent(members_in_node.size());
-    for (const hw::Transfer& transfer : phase.transfers) sent[transfer.source] += transfer.bytes;
-    for (std::size_t member = 0; member < sent.size(); ++member) {
-      within_.push_back(model.efficiency(kind, false, members_in_node[member], sent[member]));
-      across_.push_back(model.efficiency(kind, true, members_in_node[member], sent[member]));
+  PhaseCosts(const hw::Phase& phase, const Setting& setting)
+      : step_within_(setting.model.step_latency(setting.kind, setting.choice, false)),
+        step_across_(setting.model.step_latency(setting.kind, setting.choice, true)), phase_(phase) {
+    std::vector<Bytes> moved(setting.gpu_of.size());
+    for (const hw::Transfer& transfer : phase.transfers) moved[payer_of(transfer)] += transfer.bytes;
+    const auto members = static_cast<std::int64_t>(moved.size());
+    for (std::size_t member = 0; member < moved.size(); ++member) {
+      const hw::GroupSize group{members, setting.members_in_node[member]};
+      within_.push_back(setting.model.efficiency(setting.kind, setting.choice, false, group, moved[member]));
+      across_.push_back(setting.model.efficiency(setting.kind, setting.choice, true, group, moved[member]));
     }
   }
 
+  /// Of all steps. Where some cross nodes and some do not, every transfer waits for both kinds; the other kind's routes are not known here,
+  /// and count by their software alone.
   [[nodiscard]] SimTime delay(const PathTable::Entry& path) const {
-    return to_sim_time((path.latency + (path.crosses_nodes ? step_across_ : step_within_)) * static_cast<double>(steps_));
+    const double steps = phase_.steps;
+    if (!phase_.crossings) return to_sim_time((path.latency + (path.crosses_nodes ? step_across_ : step_within_)) * steps);
+    const double across = *phase_.crossings, within = steps - across;
+    const Seconds software = step_across_ * across + step_within_ * within;
+    return to_sim_time(software + path.latency * (path.crosses_nodes ? across : within));
   }
   [[nodiscard]] Bytes wire(const hw::Transfer& transfer, bool crosses_nodes) const {
-    const double efficiency = (crosses_nodes ? across_ : within_)[transfer.source];
+    const double efficiency = (crosses_nodes ? across_ : within_)[payer_of(transfer)];
     return Bytes(static_cast<std::int64_t>(std::ceil(static_cast<double>(transfer.bytes.value()) / efficiency)));
   }
 
  private:
   Seconds step_within_, step_across_;
-  std::int32_t steps_;
-  std::vector<double> within_, across_;  // efficiencies by member that sends
+  const hw::Phase& phase_;
+  std::vector<double> within_, across_;  // efficiencies by member
 };
 
 struct DelayedTransfer {
@@ -67,15 +90,58 @@ struct DelayedTransfer {
   PlannedTransfer transfer;
 };
 
-std::vector<DelayedTransfer> price(const hw::Phase& phase, std::span<const GpuId> gpu_of, const PhaseCosts& costs, PathTable& paths) {
+std::vector<DelayedTransfer> price(const hw::Phase& phase, const Setting& setting) {
+  const PhaseCosts costs(phase, setting);
   std::vector<DelayedTransfer> priced;
   priced.reserve(phase.transfers.size());
   for (const hw::Transfer& transfer : phase.transfers) {
-    const PathTable::Entry path = paths.between(gpu_of[transfer.source], gpu_of[transfer.destination]);
+    const PathTable::Entry path = path_of(transfer, setting);
     priced.push_back({costs.delay(path),
                       {transfer.source, transfer.destination, path.path, transfer.bytes, costs.wire(transfer, path.crosses_nodes)}});
   }
   return priced;
+}
+
+/// How long the phase keeps its busiest member's link busy, alone and at the rate of the first route's narrowest link.
+Seconds busy_time(std::span<const DelayedTransfer> priced, const Setting& setting) {
+  std::vector<Bytes> out(setting.gpu_of.size()), in(setting.gpu_of.size());
+  for (const auto& [delay, transfer] : priced) {
+    if (!hw::is_switch(transfer.source)) out[transfer.source] += transfer.wire;
+    if (!hw::is_switch(transfer.destination)) in[transfer.destination] += transfer.wire;
+  }
+  const Bytes most = std::max(*std::max_element(out.begin(), out.end()), *std::max_element(in.begin(), in.end()));
+  const hw::Route route = route_of(priced.front().transfer, setting.gpu_of, setting.topology);
+  BytesPerSecond narrowest = setting.topology.links()[route.links().front().index()].bandwidth;
+  for (const LinkId link : route.links()) narrowest = std::min(narrowest, setting.topology.links()[link.index()].bandwidth);
+  return most / narrowest;
+}
+
+SimTime longest_delay(std::span<const DelayedTransfer> priced) {
+  SimTime longest{};
+  for (const DelayedTransfer& transfer : priced) longest = std::max(longest, transfer.delay);
+  return longest;
+}
+
+// k phases, each in p pieces, each piece through one phase after the other: Σ latencies + Σ T_i / p + (p-1)/p · max T. So a phase that runs
+// at its own pace from Σ latencies + Σ of the others' T_i / p on ends no earlier than the pipeline does if it is the slowest, and before
+// it otherwise. Under contention the phases' own paces decide.
+std::vector<DelayedTransfer> run_side_by_side(std::vector<std::vector<DelayedTransfer>> phases, const Setting& setting) {
+  const double pieces =
+      std::max(1.0, static_cast<double>(setting.size.value()) / static_cast<double>(setting.model.pipeline_chunk().value()));
+  SimTime latency{};
+  Seconds one_piece_each{};
+  std::vector<Seconds> piece;
+  for (const auto& phase : phases) {
+    latency += longest_delay(phase);
+    piece.push_back(busy_time(phase, setting) / pieces);
+    one_piece_each += piece.back();
+  }
+  std::vector<DelayedTransfer> all;
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    const SimTime delay = latency + to_sim_time(one_piece_each - piece[i]);
+    for (DelayedTransfer& transfer : phases[i]) all.push_back({delay, transfer.transfer});
+  }
+  return all;
 }
 
 void append_phase(CollectivePlan& plan, std::vector<DelayedTransfer> priced) {
@@ -86,31 +152,65 @@ void append_phase(CollectivePlan& plan, std::vector<DelayedTransfer> priced) {
     if (i == 0 || priced[i].delay != priced[i - 1].delay) plan.launches.push_back({priced[i].delay, place, place});
     plan.launches.back().last = place + 1;
     plan.transfers.push_back(priced[i].transfer);
-    ++plan.transfers_of[priced[i].transfer.source];
-    ++plan.transfers_of[priced[i].transfer.destination];
+    for (const std::int32_t end : {priced[i].transfer.source, priced[i].transfer.destination}) {
+      if (!hw::is_switch(end)) ++plan.transfers_of[end];
+    }
   }
   plan.phases.push_back({first_launch, static_cast<std::int32_t>(plan.launches.size()), static_cast<std::int32_t>(priced.size())});
 }
 
+void append_phases(CollectivePlan& plan, std::span<const hw::Phase> phases, const Setting& setting) {
+  for (std::size_t first = 0; first < phases.size();) {
+    std::vector<std::vector<DelayedTransfer>> pipeline{price(phases[first], setting)};
+    std::size_t next = first + 1;
+    while (setting.model.pipeline_chunk() > Bytes{} && next < phases.size() && phases[next].pipelined) {
+      pipeline.push_back(price(phases[next++], setting));
+    }
+    append_phase(plan, pipeline.size() == 1 ? std::move(pipeline.front()) : run_side_by_side(std::move(pipeline), setting));
+    first = next;
+  }
+}
+
+/// What the busiest member sends over NVLink.
+Bytes sent_in_node(std::span<const hw::Phase> phases, std::span<const NodeId> nodes) {
+  std::vector<Bytes> sent(nodes.size());
+  for (const hw::Phase& phase : phases) {
+    for (const auto& [source, destination, bytes] : phase.transfers) {
+      const bool in_node = hw::is_switch(source)        ? false
+                           : hw::is_switch(destination) ? destination == hw::node_switch
+                                                        : nodes[source] == nodes[destination];
+      if (in_node) sent[source] += bytes;
+    }
+  }
+  return *std::max_element(sent.begin(), sent.end());
+}
+
 }  // namespace
+
+hw::Route route_of(const PlannedTransfer& transfer, std::span<const GpuId> gpu_of, const hw::Topology& topology) {
+  const auto place = [](std::int32_t end) { return end == hw::node_switch ? hw::SwitchPlace::node : hw::SwitchPlace::network; };
+  if (hw::is_switch(transfer.source)) return topology.from_switch(gpu_of[transfer.destination], place(transfer.source));
+  if (hw::is_switch(transfer.destination)) return topology.to_switch(gpu_of[transfer.source], place(transfer.destination));
+  return topology.route(gpu_of[transfer.source], gpu_of[transfer.destination]);
+}
 
 CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
                                hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                               PathTable& paths) {
+                               PathTable& paths, const hw::TokenRouting& tokens) {
   CollectivePlan plan;
   plan.transfers_of.resize(gpu_of.size());
   plan.loads.resize(gpu_of.size());
   if (gpu_of.size() < 2) return plan;
   const std::vector<NodeId> nodes = nodes_of(gpu_of, topology);
-  const std::vector<std::int64_t> sizes = node_sizes(nodes);
-  const hw::CollectiveAlgorithm algorithm = model.choose(kind, wanted, nodes);
-  for (const hw::Phase& phase : hw::lower(kind, algorithm, nodes, counts)) {
-    append_phase(plan, price(phase, gpu_of, PhaseCosts(kind, phase, sizes, model), paths));
-  }
+  const Bytes size = hw::size_of(kind, gpu_of.size(), counts);
+  const hw::CollectiveChoice choice = model.choose(kind, wanted, nodes, size, tokens);
+  const std::vector<hw::Phase> phases = hw::lower(kind, choice.algorithm, nodes, counts, choice.tokens);
+  append_phases(plan, phases, {kind, choice, gpu_of, node_sizes(nodes), size, topology, model, paths});
   if (plan.transfers.empty()) return plan;
-  plan.base_latency = to_sim_time(model.base_latency(kind));
-  plan.floor = hw::byte_floor(kind, gpu_of, counts, topology);
-  plan.loads = kernel_loads(footprint_of(kind, algorithm, size_of(kind, counts, gpu_of.size()), nodes, model), plan, gpu_of, topology);
+  plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, sent_in_node(phases, nodes)));
+  plan.floor = choice.algorithm == hw::CollectiveAlgorithm::deduplicated ? hw::token_exchange_floor(gpu_of, counts, topology, choice.tokens)
+                                                                         : hw::byte_floor(kind, gpu_of, counts, topology);
+  plan.loads = kernel_loads(footprint_of(kind, choice.algorithm, size, nodes, model), plan, gpu_of, topology);
   return plan;
 }
 

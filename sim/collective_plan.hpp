@@ -15,7 +15,7 @@
 namespace fabricast::sim {
 
 struct PlannedTransfer {
-  std::int32_t source, destination;         // members
+  std::int32_t source, destination;         // members, or hw::node_switch and hw::network_switch
   PathId path;
   Bytes payload;
   Bytes wire;                               // payload / efficiency, rounded up
@@ -28,14 +28,15 @@ struct Launch {
   std::int32_t first, last;
 };
 
-/// Launches [first, last) of the plan. A phase starts when all transfers of the one before it have ended.
+/// Launches [first, last) of the plan. A phase starts when all transfers of the one before it have ended. Lowered phases that are pipelined
+/// with one another are one phase here: they run side by side, each from the delay on that its place in the pipeline costs.
 struct PlannedPhase {
   std::int32_t first, last;
   std::int32_t transfers;
 };
 
 struct CollectivePlan {
-  SimTime base_latency;                     // before the first phase; 0 where nothing is transferred
+  SimTime base_latency;                     // before the first phase, filling the kernels' pipeline included; 0 where nothing is transferred
   Seconds floor;
   std::vector<PlannedTransfer> transfers;
   std::vector<Launch> launches;
@@ -44,9 +45,12 @@ struct CollectivePlan {
   std::vector<hw::GpuLoad> loads;           // by member: what its kernel holds of its GPU; kernel_loads.hpp
 };
 
-/// `wanted` may be automatic. gpu_of and counts as in hardware_models/byte_floor.hpp.
+/// The links that a transfer of the plan crosses.
+[[nodiscard]] hw::Route route_of(const PlannedTransfer& transfer, std::span<const GpuId> gpu_of, const hw::Topology& topology);
+
+/// `wanted` may be automatic; `tokens` is what a deduplicated all-to-all is told. gpu_of and counts as in hardware_models/byte_floor.hpp.
 [[nodiscard]] CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
                                              hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                                             PathTable& paths);
+                                             PathTable& paths, const hw::TokenRouting& tokens = {});
 
 }  // namespace fabricast::sim

@@ -10,7 +10,7 @@ namespace {
 
 /// Everything by which transfers of one launch differ.
 struct TransferKind {
-  std::int32_t source, destination;              // places
+  std::int32_t source, destination;              // places, or switches
   Bytes payload, wire;
   std::vector<std::int32_t> link_classes;        // in the order of the route
   friend bool operator<(const TransferKind& a, const TransferKind& b) {
@@ -60,11 +60,13 @@ class FoldPlan {
     places_ = is_message ? class_of_.size() : classes.size();
   }
 
+  [[nodiscard]] std::int32_t place_of(std::int32_t end) const { return hw::is_switch(end) ? end : place_of_[end]; }
+
   void append(const Launch& launch, CollectivePlan& folded) {
     std::map<TransferKind, std::int64_t> kinds;
     for (std::int32_t t = launch.first; t < launch.last; ++t) {
       const PlannedTransfer& transfer = plan_.transfers[t];
-      TransferKind kind{place_of_[transfer.source], place_of_[transfer.destination], transfer.payload, transfer.wire, {}};
+      TransferKind kind{place_of(transfer.source), place_of(transfer.destination), transfer.payload, transfer.wire, {}};
       for (const Crossing& crossing : network_.crossings(transfer.path)) {
         kind.link_classes.push_back(folding_.class_of_link[static_cast<std::size_t>(crossing.link)]);
       }
@@ -73,8 +75,9 @@ class FoldPlan {
     const auto first = static_cast<std::int32_t>(folded.transfers.size());
     for (const auto& [kind, count] : kinds) {
       folded.transfers.push_back({kind.source, kind.destination, path_of(kind, count), kind.payload, kind.wire});
-      ++folded.transfers_of[kind.source];
-      ++folded.transfers_of[kind.destination];
+      for (const std::int32_t end : {kind.source, kind.destination}) {
+        if (!hw::is_switch(end)) ++folded.transfers_of[end];
+      }
     }
     folded.launches.push_back({launch.delay, first, static_cast<std::int32_t>(folded.transfers.size())});
   }

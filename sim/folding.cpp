@@ -39,7 +39,7 @@ struct Use {
   std::size_t first_transfer = 0, last_transfer = 0;
 };
 struct UsedTransfer {
-  Rank source, destination;
+  Rank source, destination;     // a switch keeps its number, which is below 0
   Colour kind = 0;              // phase, delay, bytes
   PathId path;
 };
@@ -115,7 +115,7 @@ class Refinement {
     std::vector<GpuId> gpu_of;
     for (const Rank rank : collective.members) gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
     const CollectivePlan plan =
-        plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, paths_);
+        plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, paths_, collective.tokens);
     Use use{std::move(collective.members), {}, combined(op, static_cast<Colour>(plan.base_latency.value())), transfers_.size(), 0};
     use.kind = combined(use.kind, static_cast<Colour>(to_sim_time(plan.floor).value()));
     for (const hw::GpuLoad& load : plan.loads) use.loads.push_back(colour_of(load));
@@ -125,12 +125,22 @@ class Refinement {
         for (std::int32_t t = plan.launches[l].first; t < plan.launches[l].last; ++t) {
           const PlannedTransfer& transfer = plan.transfers[t];
           const Colour bytes = combined(static_cast<Colour>(transfer.payload.value()), static_cast<Colour>(transfer.wire.value()));
-          transfers_.push_back({use.members[transfer.source], use.members[transfer.destination], combined(launch, bytes), transfer.path});
+          transfers_.push_back({end_of(use, transfer.source), end_of(use, transfer.destination), combined(launch, bytes), transfer.path});
         }
       }
     }
     use.last_transfer = transfers_.size();
     uses_.push_back(std::move(use));
+  }
+
+  static Rank end_of(const Use& use, std::int32_t end) { return hw::is_switch(end) ? Rank{end} : use.members[end]; }
+
+  // Switches of a place are told apart by the links on the way alone: they do nothing but pass on.
+  [[nodiscard]] Colour colour_of(Rank end) const {
+    return hw::is_switch(end.value) ? mixed(static_cast<Colour>(end.value)) : rank_colours_[end.index()];
+  }
+  void add_to(Rank end, Colour colour) {
+    if (!hw::is_switch(end.value)) rank_sums_[end.index()] += mixed(colour);
   }
 
   void refine() {
@@ -149,12 +159,12 @@ class Refinement {
 
   void add(const UsedTransfer& transfer, Colour group) {
     Colour colour = combined(transfer.kind, group);
-    colour = combined(colour, rank_colours_[transfer.source.index()]);
-    colour = combined(colour, rank_colours_[transfer.destination.index()]);
+    colour = combined(colour, colour_of(transfer.source));
+    colour = combined(colour, colour_of(transfer.destination));
     const auto crossings = network_.crossings(transfer.path);
     for (const Crossing& crossing : crossings) colour = combined(colour, link_colours_[static_cast<std::size_t>(crossing.link)]);
-    rank_sums_[transfer.source.index()] += mixed(colour + 1);
-    rank_sums_[transfer.destination.index()] += mixed(colour + 2);
+    add_to(transfer.source, colour + 1);
+    add_to(transfer.destination, colour + 2);
     for (std::size_t i = 0; i < crossings.size(); ++i) link_sums_[static_cast<std::size_t>(crossings[i].link)] += mixed(colour + 3 + i);
   }
 

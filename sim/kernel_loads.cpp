@@ -44,14 +44,24 @@ class Account {
   enum Links : std::size_t { nvlink_out, nvlink_in, network_out, network_in, kinds };
 
   void add_transfer(const PlannedTransfer& transfer) {
-    const GpuId source = gpu_of_[transfer.source], destination = gpu_of_[transfer.destination];
-    const bool crosses = topology_.node_of(source) != topology_.node_of(destination);
-    const Seconds time = narrowest_link_time(transfer.wire, topology_.route(source, destination), topology_);
-    busy_[transfer.source][crosses ? network_out : nvlink_out] += time;
-    busy_[transfer.destination][crosses ? network_in : nvlink_in] += time;
+    const bool crosses = crosses_nodes(transfer);
+    const Seconds time = narrowest_link_time(transfer.wire, route_of(transfer, gpu_of_, topology_), topology_);
     const auto payload = static_cast<double>(transfer.payload.value());
-    traffic_[transfer.source] += payload * footprint_.hbm_per_byte_sent;
-    traffic_[transfer.destination] += payload * footprint_.hbm_per_byte_received;
+    if (!hw::is_switch(transfer.source)) {
+      busy_[transfer.source][crosses ? network_out : nvlink_out] += time;
+      traffic_[transfer.source] += payload * footprint_.hbm_per_byte_sent;
+    }
+    if (!hw::is_switch(transfer.destination)) {
+      busy_[transfer.destination][crosses ? network_in : nvlink_in] += time;
+      traffic_[transfer.destination] += payload * footprint_.hbm_per_byte_received;
+    }
+  }
+
+  [[nodiscard]] bool crosses_nodes(const PlannedTransfer& transfer) const {
+    for (const std::int32_t end : {transfer.source, transfer.destination}) {
+      if (hw::is_switch(end)) return end == hw::network_switch;
+    }
+    return topology_.node_of(gpu_of_[transfer.source]) != topology_.node_of(gpu_of_[transfer.destination]);
   }
 
   hw::KernelFootprint footprint_;

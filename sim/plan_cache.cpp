@@ -13,7 +13,7 @@ constexpr std::size_t most_stored_transfers = 1'000'000;
 }  // namespace
 
 SharedPlan& PlanCache::acquire(ir::ResolvedCollective collective) {
-  Key key{collective.kind, collective.algorithm, {}, std::move(collective.counts)};
+  Key key{collective.kind, collective.algorithm, {}, std::move(collective.counts), collective.tokens};
   key.gpu_of.reserve(collective.members.size());
   for (const Rank rank : collective.members) key.gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
   auto found = plans_.find(key);
@@ -29,7 +29,7 @@ SharedPlan& PlanCache::acquire(ir::ResolvedCollective collective) {
 }
 
 CollectivePlan PlanCache::make_plan(const Key& key, std::span<const Rank> members) {
-  CollectivePlan plan = plan_collective(key.kind, key.algorithm, key.gpu_of, key.counts, topology_, model_, paths_);
+  CollectivePlan plan = plan_collective(key.kind, key.algorithm, key.gpu_of, key.counts, topology_, model_, paths_, key.tokens);
   return folding_ ? fold_plan(plan, members, key.kind == hw::CollectiveKind::send, *folding_, network_) : plan;
 }
 

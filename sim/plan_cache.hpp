@@ -43,6 +43,7 @@ class PlanCache {
     hw::CollectiveAlgorithm algorithm;
     std::vector<GpuId> gpu_of;
     std::vector<Bytes> counts;
+    hw::TokenRouting tokens;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
 

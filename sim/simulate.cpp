@@ -211,7 +211,7 @@ class Replay {
     const PlannedTransfer ended = plan.transfers[transfer];
     if (--running.in_phase == 0 && ++running.phase < static_cast<std::int32_t>(plan.phases.size())) begin_phase(id);
     for (const std::int32_t member : {ended.source, ended.destination}) {
-      if (--transfers_left_[running.first_member + member] == 0) end_member(id, static_cast<std::size_t>(member));
+      if (!hw::is_switch(member) && --transfers_left_[running.first_member + member] == 0) end_member(id, static_cast<std::size_t>(member));
     }
   }
 

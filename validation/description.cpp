@@ -38,13 +38,16 @@ void add_group(AxisTable& axes, const ir::Group& group, const Plan& plan) {
 /// Counts what the instance's transfers carry; shares are divided by the ranks later.
 void add_instance(AxisDescription& axis, const ir::ResolvedCollective& collective, const Plan& plan, const hw::CollectiveModel& model) {
   const std::vector<NodeId> nodes = nodes_of(collective.members, plan);
-  const hw::CollectiveAlgorithm algorithm = model.choose(collective.kind, collective.algorithm, nodes);
+  const hw::CollectiveAlgorithm algorithm = model.choose(collective.kind, collective.algorithm, nodes, collective.size).algorithm;
   axis.instances += 1;
-  for (const hw::Phase& phase : hw::lower(collective.kind, algorithm, nodes, collective.counts)) {
+  for (const hw::Phase& phase : hw::lower(collective.kind, algorithm, nodes, collective.counts, collective.tokens)) {
     for (const hw::Transfer& transfer : phase.transfers) {
+      if (hw::is_switch(transfer.source)) continue;  // not a rank's to send
       const auto bytes = static_cast<double>(transfer.bytes.value());
       axis.bytes_sent += bytes;
-      const bool leaves = nodes[static_cast<std::size_t>(transfer.source)] != nodes[static_cast<std::size_t>(transfer.destination)];
+      const bool leaves = hw::is_switch(transfer.destination)
+                              ? transfer.destination == hw::network_switch
+                              : nodes[static_cast<std::size_t>(transfer.source)] != nodes[static_cast<std::size_t>(transfer.destination)];
       if (leaves) axis.bytes_leaving_node += bytes;
     }
   }

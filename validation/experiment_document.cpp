@@ -232,6 +232,13 @@ FoundNode find_node(const JsonNode& document, std::string_view pointer) {
   return {*node, pointer};
 }
 
+JsonNode load_cluster_document(const fs::path& path) {
+  JsonNode document = hw::parse_json_file(path);
+  (void)hw::as_object(document);
+  put_files(document, cluster_files, path);
+  return document;
+}
+
 JsonNode load_document(const fs::path& path, const std::vector<std::string>& sets) {
   DocumentLoader loader(path);
   for (const std::string& text : sets) loader.apply(parse_setting(text));

@@ -15,6 +15,9 @@ namespace fabricast::validation {
 /// it (for a --set: to the experiment file). `sets` are "path.to.key=value"; a value is JSON, or else a string. Throws hw::ConfigError.
 [[nodiscard]] hw::JsonNode load_document(const std::filesystem::path& path, const std::vector<std::string>& sets);
 
+/// The same for a cluster on its own: "gpu" and "collectives" may name files.
+[[nodiscard]] hw::JsonNode load_cluster_document(const std::filesystem::path& path);
+
 /// The node at a pointer into the document; where it ends early, the last node on the way and the part of the pointer left over.
 struct FoundNode {
   const hw::JsonNode& node;

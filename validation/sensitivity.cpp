@@ -11,6 +11,26 @@ namespace fabricast::validation {
 
 namespace {
 
+void scale(hw::TransferMode& mode, double f) {
+  for (Seconds* latency : {&mode.call, &mode.nvlink_step, &mode.network_step, &mode.fill}) *latency = *latency * f;
+}
+
+void scale_software_latency(hw::CollectiveSpec& collectives, double f) {
+  for (auto& [kind, latency] : collectives.base_latency) latency = latency * f;
+  collectives.nvlink_step_latency = collectives.nvlink_step_latency * f;
+  collectives.network_step_latency = collectives.network_step_latency * f;
+  if (!collectives.kernels) return;
+  hw::LibraryKernels& kernels = *collectives.kernels;
+  kernels.call = kernels.call * f;
+  for (hw::TransferMode* mode :
+       {&kernels.ll, &kernels.ll128, &kernels.simple, &kernels.point_to_point, &kernels.nvls, &kernels.nvls_tree}) {
+    scale(*mode, f);
+  }
+  if (!kernels.tokens) return;
+  hw::TokenKernels& tokens = *kernels.tokens;
+  for (hw::TransferMode* mode : {&tokens.dispatch.mode, &tokens.combine.mode, &tokens.low_latency}) scale(*mode, f);
+}
+
 constexpr double change = 0.1;   // relative, either way
 
 /// Nodes that differ are scaled with the others.
@@ -68,11 +88,7 @@ const std::array<Knob, 10> knobs{{
        c.fabric.switch_latency = c.fabric.switch_latency * f;
      }},
     {"communication software latency", false,
-     [](hw::ClusterSpec& c, double f) {
-       for (auto& [kind, latency] : c.collectives.base_latency) latency = latency * f;
-       c.collectives.nvlink_step_latency = c.collectives.nvlink_step_latency * f;
-       c.collectives.network_step_latency = c.collectives.network_step_latency * f;
-     }},
+     [](hw::ClusterSpec& c, double f) { scale_software_latency(c.collectives, f); }},
 }};
 
 /// Throughput with one knob turned, over that of the base.

@@ -51,12 +51,20 @@ strategy::Algorithms read_algorithms(const hw::JsonNode& node) {
   algorithms.tensor = reader
                           .optional_choice<CollectiveAlgorithm>("tensor", {{"automatic", CollectiveAlgorithm::automatic},
                                                                            {"ring", CollectiveAlgorithm::ring},
-                                                                           {"two_level", CollectiveAlgorithm::two_level}})
+                                                                           {"two_level", CollectiveAlgorithm::two_level},
+                                                                           {"rail_ring", CollectiveAlgorithm::rail_ring},
+                                                                           {"tree", CollectiveAlgorithm::tree},
+                                                                           {"nvls", CollectiveAlgorithm::nvls},
+                                                                           {"nvls_tree", CollectiveAlgorithm::nvls_tree},
+                                                                           {"sharp", CollectiveAlgorithm::sharp}})
                           .value_or(CollectiveAlgorithm::automatic);
   algorithms.expert = reader
                           .optional_choice<CollectiveAlgorithm>("expert", {{"automatic", CollectiveAlgorithm::automatic},
                                                                            {"flat", CollectiveAlgorithm::flat},
-                                                                           {"hierarchical", CollectiveAlgorithm::hierarchical}})
+                                                                           {"hierarchical", CollectiveAlgorithm::hierarchical},
+                                                                           {"pairwise", CollectiveAlgorithm::pairwise},
+                                                                           {"deduplicated", CollectiveAlgorithm::deduplicated},
+                                                                           {"low_latency", CollectiveAlgorithm::low_latency}})
                           .value_or(CollectiveAlgorithm::automatic);
   reader.finish();
   return algorithms;

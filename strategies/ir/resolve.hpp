@@ -29,6 +29,7 @@ struct ResolvedCollective {
   std::vector<Rank> members;      // send: {source, destination}
   std::vector<Bytes> counts;
   Bytes size;                     // S of the convention; all-to-all: mean send buffer over members
+  hw::TokenRouting tokens = {};   // of an all-to-all
 };
 
 /// `op` is the op of the first member (for send/recv, the sender).

@@ -40,7 +40,7 @@ class Resolve {
   Resolve(const Schedule& schedule, Rank member) : schedule_(schedule), member_(member) {}
 
   ResolvedCollective operator()(const Collective& c) const {
-    ResolvedCollective result{c.kind, c.algorithm, c.axis, schedule_.group_of(member_, c.axis).members, {}, {}};
+    ResolvedCollective result{c.kind, c.algorithm, c.axis, schedule_.group_of(member_, c.axis).members, {}, {}, {}};
     const auto bytes_at = [&](Rank rank) { return Bytes(evaluate(c.shard, schedule_, rank) * c.row_bytes); };
     if (contributes_shards(c.kind)) {
       for (const Rank rank : result.members) result.counts.push_back(bytes_at(rank));
@@ -52,8 +52,10 @@ class Resolve {
   }
 
   ResolvedCollective operator()(const AllToAll& a) const {
+    const RoutingShape& shape = schedule_.routing.shape();
     ResolvedCollective result{
-        hw::CollectiveKind::all_to_all, a.algorithm, Axis::expert, schedule_.group_of(member_, Axis::expert).members, {}, {}};
+        hw::CollectiveKind::all_to_all, a.algorithm, Axis::expert, schedule_.group_of(member_, Axis::expert).members, {}, {},
+        {Bytes(a.row_bytes), shape.top_k, shape.experts, a.direction == AllToAll::Direction::combine}};
     const std::size_t n = result.members.size();
     auto rows = dispatch_rows(schedule_, result.members, a.step);
     if (a.direction == AllToAll::Direction::combine) rows = transpose(rows, n);
@@ -78,7 +80,7 @@ class Resolve {
 
   [[nodiscard]] ResolvedCollective message(Axis axis, Rank source, Rank destination, const Extent& rows, std::int64_t row_bytes) const {
     const Bytes size(evaluate(rows, schedule_, member_) * row_bytes);
-    return {hw::CollectiveKind::send, hw::CollectiveAlgorithm::automatic, axis, {source, destination}, {size}, size};
+    return {hw::CollectiveKind::send, hw::CollectiveAlgorithm::automatic, axis, {source, destination}, {size}, size, {}};
   }
 
   const Schedule& schedule_;

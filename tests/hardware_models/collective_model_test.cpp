@@ -32,8 +32,16 @@ CollectiveSpec plain_profile() {
   return spec;
 }
 
-CollectiveModel shipped(const std::string& name) {
-  return CollectiveModel(read_collectives(parse_json_file(std::string(FABRICAST_SOURCE_DIR) + "/configs/calibration/" + name + ".json")));
+CollectiveSpec shipped_spec(const std::string& name) {
+  return read_collectives(parse_json_file(std::string(FABRICAST_SOURCE_DIR) + "/configs/calibration/" + name + ".json"));
+}
+CollectiveModel shipped(const std::string& name) { return CollectiveModel(shipped_spec(name)); }
+
+constexpr CollectiveChoice any{Algorithm::ring};  // by kind, the choice makes no difference
+constexpr Bytes large(std::int64_t{1} << 60);
+
+double efficiency_of(const CollectiveModel& model, Kind kind, bool crosses_nodes, std::int64_t members, Bytes sent = large) {
+  return model.efficiency(kind, any, crosses_nodes, {members, members}, sent);
 }
 
 std::vector<NodeId> nodes(std::initializer_list<std::int32_t> values) {
@@ -48,13 +56,13 @@ TEST_CASE("without a wish, a ring serves one node and odd placements, two levels
   const CollectiveModel model(plain_profile());
   const auto one = nodes({0, 0, 0, 0}), two = nodes({0, 0, 1, 1}), odd = nodes({0, 0, 1});
   for (const Kind kind : {Kind::all_reduce, Kind::all_gather, Kind::reduce_scatter}) {
-    CHECK(model.choose(kind, Algorithm::automatic, one) == Algorithm::ring);
-    CHECK(model.choose(kind, Algorithm::automatic, odd) == Algorithm::ring);
-    CHECK(model.choose(kind, Algorithm::automatic, two) == Algorithm::two_level);
+    CHECK(model.choose(kind, Algorithm::automatic, one, Bytes(1 << 20)).algorithm == Algorithm::ring);
+    CHECK(model.choose(kind, Algorithm::automatic, odd, Bytes(1 << 20)).algorithm == Algorithm::ring);
+    CHECK(model.choose(kind, Algorithm::automatic, two, Bytes(1 << 20)).algorithm == Algorithm::two_level);
   }
   for (const auto& placement : {one, two, odd}) {
-    CHECK(model.choose(Kind::all_to_all, Algorithm::automatic, placement) == Algorithm::flat);
-    CHECK(model.choose(Kind::send, Algorithm::automatic, placement) == Algorithm::flat);
+    CHECK(model.choose(Kind::all_to_all, Algorithm::automatic, placement, Bytes(1 << 20)).algorithm == Algorithm::flat);
+    CHECK(model.choose(Kind::send, Algorithm::automatic, placement, Bytes(1 << 20)).algorithm == Algorithm::flat);
   }
 }
 
@@ -62,7 +70,7 @@ TEST_CASE("every algorithm that is chosen without a wish can run") {
   const CollectiveModel model(plain_profile());
   for (const auto& placement : {nodes({0}), nodes({0, 0}), nodes({0, 1}), nodes({0, 0, 1}), nodes({0, 0, 1, 1}), nodes({0, 1, 0, 1})}) {
     for (const Kind kind : {Kind::all_reduce, Kind::all_gather, Kind::reduce_scatter, Kind::broadcast, Kind::all_to_all}) {
-      CHECK(applies(kind, model.choose(kind, Algorithm::automatic, placement), placement));
+      CHECK(applies(kind, model.choose(kind, Algorithm::automatic, placement, Bytes(1 << 20)).algorithm, placement));
     }
   }
 }
@@ -70,27 +78,27 @@ TEST_CASE("every algorithm that is chosen without a wish can run") {
 TEST_CASE("a wish is granted, except for two levels where there is one") {
   const CollectiveModel model(plain_profile());
   const auto one = nodes({0, 0, 0, 0}), two = nodes({0, 0, 1, 1});
-  CHECK(model.choose(Kind::all_to_all, Algorithm::hierarchical, two) == Algorithm::hierarchical);
-  CHECK(model.choose(Kind::all_to_all, Algorithm::hierarchical, one) == Algorithm::flat);
-  CHECK(model.choose(Kind::all_reduce, Algorithm::ring, two) == Algorithm::ring);
-  CHECK(model.choose(Kind::all_reduce, Algorithm::two_level, one) == Algorithm::ring);
+  CHECK(model.choose(Kind::all_to_all, Algorithm::hierarchical, two, Bytes(1 << 20)).algorithm == Algorithm::hierarchical);
+  CHECK(model.choose(Kind::all_to_all, Algorithm::hierarchical, one, Bytes(1 << 20)).algorithm == Algorithm::flat);
+  CHECK(model.choose(Kind::all_reduce, Algorithm::ring, two, Bytes(1 << 20)).algorithm == Algorithm::ring);
+  CHECK(model.choose(Kind::all_reduce, Algorithm::two_level, one, Bytes(1 << 20)).algorithm == Algorithm::ring);
 }
 
 TEST_CASE("efficiency is interpolated between the member counts that were measured and clamped outside") {
   const CollectiveModel model(plain_profile());
-  CHECK(model.efficiency(Kind::all_gather, false, 1) == 0.6);
-  CHECK(model.efficiency(Kind::all_gather, false, 2) == 0.6);
-  CHECK(model.efficiency(Kind::all_gather, false, 4) == doctest::Approx(0.7).epsilon(1e-12));
-  CHECK(model.efficiency(Kind::all_gather, false, 8) == 0.9);
-  CHECK(model.efficiency(Kind::all_gather, false, 16) == 0.9);
-  CHECK(model.efficiency(Kind::all_gather, true, 4) == 0.8);
+  CHECK(efficiency_of(model, Kind::all_gather, false, 1) == 0.6);
+  CHECK(efficiency_of(model, Kind::all_gather, false, 2) == 0.6);
+  CHECK(efficiency_of(model, Kind::all_gather, false, 4) == doctest::Approx(0.7).epsilon(1e-12));
+  CHECK(efficiency_of(model, Kind::all_gather, false, 8) == 0.9);
+  CHECK(efficiency_of(model, Kind::all_gather, false, 16) == 0.9);
+  CHECK(efficiency_of(model, Kind::all_gather, true, 4) == 0.8);
 }
 
 TEST_CASE("latency depends on the kind, a step's on what it crosses") {
   const CollectiveModel model(plain_profile());
-  CHECK(model.base_latency(Kind::send) == Seconds(5e-6));
-  CHECK(model.step_latency(false) == Seconds(1e-6));
-  CHECK(model.step_latency(true) == Seconds(3e-6));
+  CHECK(model.base_latency(Kind::send, any) == Seconds(5e-6));
+  CHECK(model.step_latency(Kind::send, any, false) == Seconds(1e-6));
+  CHECK(model.step_latency(Kind::send, any, true) == Seconds(3e-6));
 }
 
 // Cost per byte over a large transfer's: 1 + (small_cost − 1)·size / (size + sent); half of the extra is gone at sent = size, and the
@@ -99,11 +107,11 @@ TEST_CASE("small transfers cost small_cost times as much per byte, large ones a 
   CollectiveSpec spec = plain_profile();
   spec.nvlink_ramp = {3.0, Bytes(1'000'000)};
   const CollectiveModel model(spec);
-  const auto cost = [&](std::int64_t sent) { return 0.9 / model.efficiency(Kind::all_gather, false, 8, Bytes(sent)); };
+  const auto cost = [&](std::int64_t sent) { return 0.9 / efficiency_of(model, Kind::all_gather, false, 8, Bytes(sent)); };
   CHECK(cost(0) == doctest::Approx(3.0).epsilon(1e-12));
   CHECK(cost(1'000'000) == doctest::Approx(2.0).epsilon(1e-12));
   CHECK(1e12 * (cost(1'000'000'000'000) - 1.0) == doctest::Approx(2e6).epsilon(1e-3));
-  CHECK(model.efficiency(Kind::all_gather, true, 8, Bytes(1)) == 0.8);
+  CHECK(efficiency_of(model, Kind::all_gather, true, 8, Bytes(1)) == 0.8);
 }
 
 TEST_CASE("more bytes never take less time, and none of them more than the link carries") {
@@ -113,14 +121,14 @@ TEST_CASE("more bytes never take less time, and none of them more than the link 
       for (const std::int64_t members : {1, 2, 3, 4, 8, 16}) {
         double before = 0.0;
         for (std::int64_t sent = 1; sent < std::int64_t{1} << 40; sent *= 2) {
-          const double efficiency = model.efficiency(kind, false, members, Bytes(sent));
+          const double efficiency = efficiency_of(model, kind, false, members, Bytes(sent));
           CHECK(efficiency > 0.0);
-          CHECK(efficiency <= model.efficiency(kind, false, members));
+          CHECK(efficiency <= efficiency_of(model, kind, false, members));
           CHECK(static_cast<double>(sent) / efficiency > before);
           before = static_cast<double>(sent) / efficiency;
         }
-        CHECK(model.efficiency(kind, false, members) <= 1.0);
-        CHECK(model.efficiency(kind, true, members) <= 1.0);
+        CHECK(efficiency_of(model, kind, false, members) <= 1.0);
+        CHECK(efficiency_of(model, kind, true, members) <= 1.0);
       }
     }
   }
@@ -148,8 +156,8 @@ struct Measured {
   double microseconds;
 };
 
-// nccl-tests in one NVSwitch node (ai-dynamo/aiconfigurator @095f58a5, nccl_perf: h100_sxm NCCL 2.29.2, a100_sxm NCCL 2.27.3), of sizes
-// that the profiles were not fitted to.
+// nccl-tests in one NVSwitch node (ai-dynamo/aiconfigurator @095f58a5, nccl_perf: h100_sxm NCCL 2.29.2, a100_sxm NCCL 2.27.3): some of the
+// rows that the profiles are fitted to (configs/calibration/README.md tells what whole families left out of the fit come to).
 constexpr Measured measured[] = {
     {"nccl_h100", Kind::all_reduce, 2, 16777216, 82.17},
     {"nccl_h100", Kind::all_reduce, 2, 67108864, 254.57},
@@ -201,20 +209,37 @@ constexpr Measured measured[] = {
     {"nccl_a100", Kind::all_to_all, 8, 268435456, 1197.9},
 };
 
-/// A ring's (or flat all-to-all's) time on idle links: base + steps·(software + 0.6 us hop) + sent / (link · efficiency).
+/// What a member does in a ring, a flat all-to-all or NVLS.
+struct Moved {
+  double steps, hops, sent;
+};
+
+Moved moved_by(const Measured& row, Algorithm algorithm) {
+  const double rounds = row.kind == Kind::all_reduce ? 2.0 : 1.0, n = row.members, size = static_cast<double>(row.size);
+  if (algorithm == Algorithm::nvls) return {2, 1, size * (1 + 1 / n)};
+  const double steps = row.kind == Kind::all_to_all ? 1.0 : rounds * (n - 1);
+  return {steps, steps, rounds * (n - 1) / n * size};
+}
+
+/// On idle links: call + steps · software + hops · 0.6 us + fill + sent / (link · efficiency).
 double microseconds_of(const Measured& row) {
-  const CollectiveModel model = shipped(row.profile);
-  const double link = std::string(row.profile) == "nccl_h100" ? 450e9 : 300e9;
-  const double rounds = row.kind == Kind::all_reduce ? 2.0 : 1.0;
-  const double steps = row.kind == Kind::all_to_all ? 1.0 : rounds * (row.members - 1);
-  const double sent = rounds * (row.members - 1) / row.members * static_cast<double>(row.size);
-  const double efficiency = model.efficiency(row.kind, false, row.members, Bytes(static_cast<std::int64_t>(sent)));
-  return 1e6 * (model.base_latency(row.kind).value() + steps * (model.step_latency(false).value() + 0.6e-6) + sent / (link * efficiency));
+  const bool is_h100 = std::string(row.profile) == "nccl_h100";
+  CollectiveSpec spec = shipped_spec(row.profile);
+  spec.in_switch_reduction = is_h100;
+  const CollectiveModel model(std::move(spec));
+  const std::vector<NodeId> node(static_cast<std::size_t>(row.members), NodeId{0});
+  const CollectiveChoice choice = model.choose(row.kind, Algorithm::automatic, node, Bytes(row.size));
+  const Moved moved = moved_by(row, choice.algorithm);
+  const Bytes sent(static_cast<std::int64_t>(moved.sent));
+  const double rate = (is_h100 ? 450e9 : 300e9) * model.efficiency(row.kind, choice, false, {row.members, row.members}, sent);
+  const Seconds software = model.base_latency(row.kind, choice) + moved.steps * model.step_latency(row.kind, choice, false) +
+                           model.fill(row.kind, choice, sent);
+  return 1e6 * (software.value() + moved.hops * 0.6e-6 + moved.sent / rate);
 }
 
 }  // namespace
 
-TEST_CASE("published collective times that were held out of the fit are met: 6 % in the median, 25 % at worst") {
+TEST_CASE("published collective times from 16 MiB on are met: 6 % in the median, 25 % at worst") {
   std::vector<double> errors;
   for (const Measured& row : measured) {
     CAPTURE(row.profile);

@@ -53,16 +53,17 @@ std::size_t classes_where_equal(const hw::ClusterSpec& cluster, const ir::Schedu
 /// Uniform routing of `tokens` per source among groups of `positions` ranks, one dispatch and one combine around a computation of the
 /// rows that arrive; on a stream of their own, they run beside it.
 ir::Schedule dispatches(std::int32_t positions, std::int32_t expert_tensor, std::int32_t replicas, std::int64_t tokens,
-                        std::int32_t stream = 0, std::int64_t row_bytes = 512) {
+                        std::int32_t stream = 0, std::int64_t row_bytes = 512,
+                        hw::CollectiveAlgorithm algorithm = hw::CollectiveAlgorithm::automatic) {
   const ir::ExpertGrid grid{.positions = positions, .expert_tensor = expert_tensor, .replicas = replicas};
   ir::HandMade made = grid.make(ir::block_plan(
       {.layers = 2, .sources = grid.ranks(), .experts = positions, .top_k = 2, .expert_positions = positions, .tokens = tokens}));
   for (std::int32_t layer = 0; layer < 2; ++layer) {
     const ir::RoutingStep step{layer, 0, 0};
     made.op(0, ir::compute(stream == 0 ? 1000 : 1'000'000));
-    made.op(stream, ir::AllToAll{ir::AllToAll::Direction::dispatch, step, row_bytes});
+    made.op(stream, ir::AllToAll{ir::AllToAll::Direction::dispatch, step, row_bytes, algorithm});
     made.op(0, hw::GroupedGemm<ir::ExpertRows>{{step}, 64, 64, hw::Precision::bf16});
-    made.op(stream, ir::AllToAll{ir::AllToAll::Direction::combine, step, row_bytes});
+    made.op(stream, ir::AllToAll{ir::AllToAll::Direction::combine, step, row_bytes, algorithm});
   }
   return made.schedule();
 }
@@ -100,6 +101,36 @@ TEST_CASE("spines told apart by the routes through them do not break the agreeme
       classes_where_equal(cluster, dispatches(4, 2, 4, 63));
     }
   }
+}
+
+TEST_CASE("what switches add, trees and rings per rail fold too, phases side by side or one after the other") {
+  using A = hw::CollectiveAlgorithm;
+  for (const std::int64_t chunk : {0, 1 << 18}) {
+    hw::ClusterSpec cluster = cluster_of(32, 2);
+    cluster.node.in_switch_reduction = cluster.collectives.in_switch_reduction = true;
+    cluster.fabric.in_network_reduction = cluster.collectives.in_network_reduction = true;
+    cluster.collectives.pipeline_chunk = Bytes(chunk);
+    for (const A algorithm : {A::nvls, A::nvls_tree, A::sharp, A::rail_ring, A::tree, A::two_level}) {
+      CAPTURE(hw::name_of(algorithm));
+      ir::HandMade made(32);
+      const std::int32_t members = algorithm == A::nvls ? 4 : 16;
+      for (std::int32_t first = 0; first < 32; first += members) {
+        std::vector<std::int32_t> group;
+        for (std::int32_t r = first; r < first + members; ++r) group.push_back(r);
+        made.group(ir::Axis::data, group);
+      }
+      made.op(0, ir::compute(1000));
+      made.op(1, ir::Collective{hw::CollectiveKind::all_reduce, ir::Axis::data, ir::rows(1 << 20), 1, algorithm});
+      const std::size_t classes = classes_where_equal(cluster, made.schedule());
+      CHECK(classes > 0);
+      CHECK(classes < 32);
+    }
+  }
+}
+
+TEST_CASE("dispatches that send equal tokens once fold like others, and the two are told apart") {
+  CHECK(classes_where_equal(cluster_of(32), dispatches(16, 1, 2, 64, 0, 512, hw::CollectiveAlgorithm::deduplicated)) == 1);
+  CHECK(classes_where_equal(cluster_of(32), dispatches(16, 1, 2, 63, 0, 512, hw::CollectiveAlgorithm::deduplicated)) < 32);
 }
 
 // Pipelines of two stages: ranks of a stage are alike, stages are not.

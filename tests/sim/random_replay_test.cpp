@@ -59,7 +59,7 @@ Traffic traffic_of(const hw::ClusterSpec& cluster, const ir::Schedule& schedule)
     const auto gpu = [&](std::int32_t member) { return schedule.ranks[collective.members[member].index()].gpu; };
     for (std::size_t m = 0; m < collective.members.size(); ++m) nodes.push_back(topology.node_of(gpu(static_cast<std::int32_t>(m))));
     if (nodes.size() < 2) continue;
-    const hw::CollectiveAlgorithm algorithm = model.choose(collective.kind, collective.algorithm, nodes);
+    const hw::CollectiveAlgorithm algorithm = model.choose(collective.kind, collective.algorithm, nodes, collective.size).algorithm;
     for (const hw::Phase& phase : hw::lower(collective.kind, algorithm, nodes, collective.counts)) {
       for (const hw::Transfer& transfer : phase.transfers) {
         traffic.sent[gpu(transfer.source).index()] += transfer.bytes;

@@ -73,7 +73,7 @@ const std::string small = "configs/experiments/mixtral_8x7b_ep8.json";
 }  // namespace
 
 TEST_CASE("help and version are results: standard output, exit 0, with a worked example each") {
-  for (const std::string command : {"", "simulate ", "compare ", "describe ", "calibrate ", "validate ", "import ", "audit ", "check ", "execute ", "merge "}) {
+  for (const std::string command : {"", "simulate ", "compare ", "describe ", "calibrate ", "validate ", "import ", "audit ", "check ", "execute ", "merge ", "bench-collective "}) {
     const Ran ran = fabricast(command + "--help");
     CHECK(ran.code == 0);
     CHECK(ran.err.empty());
@@ -232,6 +232,40 @@ TEST_CASE("describe tells what a cluster is made of and what is wrong with it") 
   CHECK(text.find("1 x h100_sxm_80gb (1.1 times as slow)") != std::string::npos);
   CHECK(text.find("with 2 differing nodes, 1 slow GPU, 2 faulty NICs") != std::string::npos);
   CHECK(fabricast("describe " + small).out.find("faulty") == std::string::npos);
+}
+
+TEST_CASE("bench-collective prints a row per power of two, and the same as JSON") {
+  const std::string command = "bench-collective all_reduce --cluster configs/clusters/h100_1x8.json --bytes 1MiB:4MiB";
+  const Ran table = fabricast(command);
+  CHECK(table.code == 0);
+  CHECK(table.out.find("busbw") != std::string::npos);
+  const Ran ran = fabricast(command + " --json -");
+  CHECK(ran.code == 0);
+  const auto json = nlohmann::json::parse(ran.out);
+  CHECK(json.at("schema") == "fabricast.collective_bench/1");
+  CHECK(json.at("members") == 8);
+  REQUIRE(json.at("rows").size() == 3);
+  for (std::size_t row = 0; row < 3; ++row) {
+    CHECK(json.at("rows")[row].at("bytes") == 1048576 << row);
+    CHECK(json.at("rows")[row].at("ratio_to_floor") >= 1.0);
+  }
+}
+
+TEST_CASE("bench-collective refuses what no collective can be in one line") {
+  const std::string on_node = " --cluster configs/clusters/h100_1x8.json";
+  check_input_at_fault("bench-collective all_reduce", "name the cluster");
+  check_input_at_fault("bench-collective all_redcue" + on_node, "did you mean 'all_reduce'");
+  check_input_at_fault("bench-collective all_reduce --bytes 0" + on_node, "1 B to 4 TiB");
+  check_input_at_fault("bench-collective all_reduce --bytes 2MiB:1MiB" + on_node, "ends before it begins");
+  check_input_at_fault("bench-collective all_reduce --group 0,8" + on_node, "is no number from 0 to 7");
+  check_input_at_fault("bench-collective all_reduce --group 0,0" + on_node, "occurs twice");
+  check_input_at_fault("bench-collective all_reduce --group 3" + on_node, "two or more");
+  check_input_at_fault("bench-collective all_reduce --algorithm flat" + on_node, "does not run all_reduce");
+  check_input_at_fault("bench-collective all_reduce --algorithm sharp --cluster configs/clusters/h100_16x8.json", "in_network_reduction");
+  check_input_at_fault("bench-collective all_reduce --skew 1" + on_node, "other kinds have no skew");
+  check_input_at_fault("bench-collective all_gather --top-k 2" + on_node, "move no tokens");
+  check_input_at_fault("bench-collective all_to_all --experts 12" + on_node, "multiple of 8");
+  check_input_at_fault("bench-collective all_to_all --top-k 9" + on_node, "1 to 8");
 }
 
 // `true` closes the pipe before the simulation writes to it.

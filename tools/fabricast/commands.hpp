@@ -13,6 +13,7 @@ namespace fabricast::tools {
 [[nodiscard]] std::unique_ptr<Command> make_calibrate_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_validate_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_import_command(Syntax& syntax);
+[[nodiscard]] std::unique_ptr<Command> make_bench_collective_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_audit_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_check_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_execute_command(Syntax& syntax);

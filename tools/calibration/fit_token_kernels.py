@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Fits TokenKernels (DeepEP's dispatch and combine) to published kernel times by tokens, SMs and experts.
+
+    tools/calibration/fit_token_kernels.py PUBLISHED SYSTEM
+
+PUBLISHED is the folder with moe_deepep_normal_aiconfigurator.csv and moe_deepep_ll_aiconfigurator.csv; SYSTEM is h100_sxm, h200_sxm or
+b200_sxm. Rows travel as fp8 with a 4-byte scale per 128 elements in a dispatch, as bf16 in a combine, once per node and GPU on which a token
+has an expert. Equations as in hardware_models/library_kernels.cpp: in a node
+  call + max(copies · (row + b / nvlink_per_sm) / sms, copies that leave the GPU · b / (share · NVLink)),
+across nodes call + max(crossings · b / (share · NIC), forwarding · copies · (row + b / nvlink_per_sm) / sms), low latency
+  call + rows that leave · b / (share · link).
+Least mean |log error| by Nelder-Mead. Held out: in the node every other shape (hidden size, top-k, experts), across nodes every other number
+of tokens. The times across nodes do not say whether they are an H100's or an H200's. Those on 8 nodes are judged, not fitted: dispatches
+take more than twice as long as DeepEP's README says of 64 ranks, and combines of 16,384 tokens eight times as long as of 4,096.
+"""
+import csv
+import math
+import sys
+
+LINK = {"h100_sxm": 450e3, "h200_sxm": 450e3, "b200_sxm": 900e3}  # bytes/us
+NIC = 50e3
+NODE_LIMIT = 4  # nodes with a token's experts at most, as in DeepEP's tests (group-limited gating)
+LEAST_TOKENS = 512
+
+
+def read(path):
+    with open(path, encoding="utf-8") as stream:
+        return list(csv.DictReader(line for line in stream if not line.startswith("#")))
+
+
+def distinct(top_k, experts, parts, nodes):
+    """Parts on which a token has an expert: k drawn without replacement from the experts on the nodes that it is limited to."""
+    kept = min(nodes, NODE_LIMIT) / nodes
+    parts, experts = parts * kept, experts * kept
+    return parts * (1 - math.comb(round(experts - experts / parts), top_k) / math.comb(round(experts), top_k))
+
+
+def row_bytes(hidden, way):
+    return hidden * (1 + 4 / 128) if way == "dispatch" else hidden * 2
+
+
+def normal(rows, systems, nodes, way):
+    """[(tokens, top-k, experts, hidden, SMs, us)]"""
+    return [(int(r["num_token"]), int(r["num_topk"]), int(r["num_experts"]), int(r["hidden_size"]), int(r[way + "_sms"]),
+             float(r[way + "_transmit_us"])) for r in rows
+            if r["system"] in systems and r["node_num"] == str(nodes) and int(r["num_token"]) >= LEAST_TOKENS]
+
+
+def in_node(p, x, way, link):
+    tokens, top_k, experts, hidden, sms, _ = x
+    copies, b = tokens * distinct(top_k, experts, 8, 1), row_bytes(hidden, way)
+    return p["call"] + max(copies * (p["row"] + b / p["nvlink_per_sm"]) / sms, copies * 7 / 8 * b / (p["share"] * link))
+
+
+def across(p, x, way, nodes, row, per_sm):
+    tokens, top_k, experts, hidden, sms, _ = x
+    b = row_bytes(hidden, way)
+    crossings = tokens * distinct(top_k, experts, nodes, nodes) * (nodes - 1) / nodes
+    copies = tokens * distinct(top_k, experts, 8 * nodes, nodes)
+    return p["call"] + max(crossings * b / (p["share"] * NIC), p["forwarding"] * copies * (row + b / per_sm) / sms)
+
+
+def nelder_mead(f, start, steps=700):
+    n = len(start)
+    points = [list(start)] + [[v + (0.3 if i == j else 0) for j, v in enumerate(start)] for i in range(n)]
+    values = [f(v) for v in points]
+    for _ in range(steps):
+        order = sorted(range(n + 1), key=values.__getitem__)
+        points, values = [points[i] for i in order], [values[i] for i in order]
+        centre = [sum(v[j] for v in points[:-1]) / n for j in range(n)]
+
+        def along(t):
+            v = [c + t * (w - c) for c, w in zip(centre, points[-1])]
+            return v, f(v)
+
+        v, fv = along(-1)
+        if fv < values[0]:
+            w, fw = along(-2)
+            points[-1], values[-1] = (w, fw) if fw < fv else (v, fv)
+        elif fv < values[-2]:
+            points[-1], values[-1] = v, fv
+        else:
+            w, fw = along(0.5)
+            if fw < values[-1]:
+                points[-1], values[-1] = w, fw
+            else:
+                for i in range(1, n + 1):
+                    points[i] = [(a + b) / 2 for a, b in zip(points[i], points[0])]
+                    values[i] = f(points[i])
+    return points[min(range(n + 1), key=values.__getitem__)]
+
+
+def fit(predict, start, data):
+    names = list(start)
+
+    def named(v):
+        return {k: math.exp(x) for k, x in zip(names, v)}
+
+    def loss(v):
+        p = named(v)
+        if p["share"] > 1:
+            return 1e9
+        return sum(abs(math.log(predict(p, x) / x[-1])) for x in data) / len(data)
+
+    return named(nelder_mead(loss, [math.log(v) for v in start.values()]))
+
+
+def report(name, predict, start, data, key):
+    p = fit(predict, start, data)
+    keys = sorted({key(x) for x in data})
+    kept = [x for x in data if keys.index(key(x)) % 2 == 0]
+    left = [x for x in data if keys.index(key(x)) % 2 == 1]
+    q = fit(predict, start, kept)
+    e = sorted(abs(predict(q, x) / x[-1] - 1) for x in left)
+    print("%s: %s; held out: n %d, median |error| %.1f %%, p90 %.1f %%" %
+          (name, {k: float("%.3g" % v) for k, v in p.items()}, len(e), 100 * e[len(e) // 2], 100 * e[int(0.9 * len(e))]))
+    return p
+
+
+def main():
+    folder, system = sys.argv[1], sys.argv[2]
+    rows = read(folder + "/moe_deepep_normal_aiconfigurator.csv")
+    for way in ("dispatch", "combine"):
+        inside = report("in the node, " + way, lambda p, x: in_node(p, x, way, LINK[system]),
+                        {"call": 30.0, "row": 0.1, "nvlink_per_sm": 25e3, "share": 0.65}, normal(rows, [system], 1, way), lambda x: x[1:4])
+        data = [(nodes, *x) for nodes in (2, 8) for x in normal(rows, ["h100_or_h200"], nodes, way)]
+
+        def outside(p, x):
+            return across(p, x[1:], way, x[0], inside["row"], inside["nvlink_per_sm"])
+
+        p = report("2 nodes, " + way, outside, {"call": 60.0, "forwarding": 1.5, "share": 0.8}, [x for x in data if x[0] == 2], lambda x: x[1])
+        for name, few in (("up to 4,096", True), ("more", False)):
+            e = [outside(p, x) / x[-1] - 1 for x in data if x[0] == 8 and (x[1] <= 4096) == few]
+            print("  8 nodes, %s tokens: median |error| %.1f %%, bias %+.1f %%" %
+                  (name, 100 * sorted(map(abs, e))[len(e) // 2], 100 * sum(e) / len(e)))
+    low = read(folder + "/moe_deepep_ll_aiconfigurator.csv")
+    for nodes, systems, link in ((1, [system], LINK[system]), (2, ["h100_or_h200"], NIC), (8, ["h100_or_h200"], NIC)):
+        data = [(int(r["num_token"]) * int(r["num_topk"]) * row_bytes(int(r["hidden_size"]), way), float(r[way + "_avg_t_us"])) for r in low
+                for way in ("dispatch", "combine") if r["system"] in systems and r["node_num"] == str(nodes)]
+        leave = 7 / 8 if nodes == 1 else 1 - 1 / nodes
+        report("low latency, %d nodes" % nodes, lambda p, x: p["call"] + x[0] * leave / (p["share"] * link), {"call": 15.0, "share": 0.5}, data,
+               lambda x: x[0])
+
+
+main()
