@@ -87,8 +87,15 @@ struct TransferRamp {
   Bytes size{};
 };
 
+/// Kernels of the library run one block, hence one SM, per channel. The defaults are what NCCL logs on an HGX H100 ("24 coll channels, 16
+/// nvls channels, 32 p2p channels").
+struct CollectiveChannels {
+  std::int64_t ring = 24, nvls = 16, point_to_point = 32;
+};
+
 /// How the communication library behaves on this hardware; measured.
 struct CollectiveSpec {
+  CollectiveChannels channels;
   std::map<CollectiveKind, Seconds> base_latency;                       // start-up of one call, whatever its size
   Seconds nvlink_step_latency{};                                        // software cost of each dependent step in the node
   Seconds network_step_latency{};                                       // and across nodes

@@ -2,6 +2,7 @@
 // library reaches. Bytes and steps come from collectives.hpp; sharing of links is the simulator's.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "hardware_models/byte_floor.hpp"
@@ -11,6 +12,13 @@
 #include "hardware_models/units.hpp"
 
 namespace fabricast::hw {
+
+/// What a collective's kernel holds of each GPU that takes part, while it runs.
+struct KernelFootprint {
+  std::int64_t sms = 0;             // one per NCCL channel; 0 where copy engines or NICs move the bytes
+  double hbm_per_byte_sent = 0.0;   // bytes of memory traffic (reads and writes) per payload byte that the GPU sends
+  double hbm_per_byte_received = 0.0;
+};
 
 class CollectiveModel {
  public:
@@ -34,6 +42,9 @@ class CollectiveModel {
   /// The same where a member sends `sent` bytes in all in a phase: small transfers do not fill the library's pipeline. sent / efficiency
   /// rises with `sent`; for large ones it is the sum of the large transfer's time and a constant. Only NVLink has a measured ramp.
   [[nodiscard]] double efficiency(CollectiveKind kind, bool crosses_nodes, std::int64_t members_in_node, Bytes sent) const;
+
+  /// `algorithm` as chosen, not automatic; `size` is S. kernel_footprint.cpp has the sources.
+  [[nodiscard]] KernelFootprint footprint(CollectiveKind kind, CollectiveAlgorithm algorithm, Bytes size) const;
 
  private:
   CollectiveSpec spec_;

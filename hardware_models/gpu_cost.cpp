@@ -28,12 +28,25 @@ FlopPerSecond peak_of(const GpuSpec& gpu, Precision precision) {
   return peak;
 }
 
+/// A GPU less what others hold of it.
+struct Chip {
+  const GpuSpec& gpu;
+  std::int64_t streaming_multiprocessors;
+  BytesPerSecond memory_bandwidth;
+};
+
+/// One SM is always left. Between two that both want all of the memory bandwidth each gets half, so a kernel never has less than that.
+Chip what_is_left(const GpuSpec& gpu, const GpuLoad& load) {
+  const std::int64_t free_sms = std::max<std::int64_t>(gpu.streaming_multiprocessors - load.streaming_multiprocessors, 1);
+  return {gpu, free_sms, std::max(gpu.memory_bandwidth - load.memory_bandwidth, gpu.memory_bandwidth / 2.0)};
+}
+
 /// What one SM does at `share` of the peak.
 FlopPerSecond sm_rate(const GpuSpec& gpu, Precision precision, double share) {
   return peak_of(gpu, precision) * (share / static_cast<double>(gpu.streaming_multiprocessors));
 }
 
-Seconds stream(Bytes traffic, const GpuSpec& gpu, double share) { return traffic / (gpu.memory_bandwidth * share); }
+Seconds stream(Bytes traffic, const Chip& chip, double share) { return traffic / (chip.memory_bandwidth * share); }
 
 /// The longer of the two, lengthened by as much as they compete: longer · (1 + contention · (shorter / longer)³). Rises with either
 /// time as long as contention <= 1/2.
@@ -53,11 +66,12 @@ struct Product {
 
 /// One SM works on one tile at a time: waves · 2·rows·columns·(k / parts + prologue) / rate of an SM. Tiles of all blocks are summed
 /// before waves are counted, so a skewed grouped GEMM pays for its tail once.
-Seconds waves_time(const Product& work, const GemmTile& tile, std::int64_t parts, const GpuSpec& gpu) {
+Seconds waves_time(const Product& work, const GemmTile& tile, std::int64_t parts, const Chip& chip) {
+  const GpuSpec& gpu = chip.gpu;
   std::int64_t row_tiles = 0;
   for (const std::int64_t rows : work.row_blocks) row_tiles += divide_up(rows, tile.rows);
   const std::int64_t tiles = row_tiles * divide_up(work.n, tile.columns) * parts;
-  const std::int64_t waves = divide_up(tiles, gpu.streaming_multiprocessors);
+  const std::int64_t waves = divide_up(tiles, chip.streaming_multiprocessors);
   const std::int64_t overhead = gpu.gemm.prologue_k + (parts > 1 ? parts * gpu.gemm.split_k : 0);
   const double steps = static_cast<double>(work.k) / static_cast<double>(parts) + static_cast<double>(overhead);
   const Flop per_tile(2.0 * static_cast<double>(tile.rows * tile.columns) * steps);
@@ -71,14 +85,14 @@ Seconds throttled(Seconds time, const GemmEfficiency& gemm, Duty duty) {
 }
 
 /// The library picks the tile, and the split of k where `may_split`, that is done first.
-Seconds product_arithmetic(const Product& work, bool may_split, const GpuSpec& gpu, Duty duty) {
+Seconds product_arithmetic(const Product& work, bool may_split, const Chip& chip, Duty duty) {
   Seconds best(std::numeric_limits<double>::infinity());
-  for (const GemmTile& tile : gpu.gemm.tiles) {
+  for (const GemmTile& tile : chip.gpu.gemm.tiles) {
     for (std::int64_t parts = 1; parts <= (may_split ? most_k_parts : 1); parts *= 2) {
-      best = std::min(best, waves_time(work, tile, parts, gpu));
+      best = std::min(best, waves_time(work, tile, parts, chip));
     }
   }
-  return throttled(best, gpu.gemm, duty);
+  return throttled(best, chip.gpu.gemm, duty);
 }
 
 /// How the queries of an attention kernel fall into tiles. Query heads that share a key head fill a tile together.
@@ -117,41 +131,43 @@ TileCost tile_cost(const Attention<std::int64_t>& work, double rows, const GpuSp
 
 /// Tiles are handed out as SMs fall free. The last one starts, in the mean, half its length before the others end:
 /// total / SMs + longest / 2, and never less than the longest tile.
-Seconds drained(const TileCost& cost, const QueryTiles& tiles, double parts, const GpuSpec& gpu) {
+Seconds drained(const TileCost& cost, const QueryTiles& tiles, double parts, const Chip& chip) {
   const Seconds longest = cost.per_key * (tiles.most_keys / parts) + cost.prologue;
   const Seconds mean = cost.per_key * (tiles.mean_keys / parts) + cost.prologue;
-  const double tiles_per_sm = tiles.count * parts / static_cast<double>(gpu.streaming_multiprocessors);
+  const double tiles_per_sm = tiles.count * parts / static_cast<double>(chip.streaming_multiprocessors);
   return std::max(longest, mean * tiles_per_sm + longest / 2.0);
 }
 
 /// Tiles that hold all queries of a key head may split their keys over idle SMs (decoding); longer queries fill the chip by themselves.
-Seconds attention_arithmetic(const Attention<std::int64_t>& work, const GpuSpec& gpu) {
+Seconds attention_arithmetic(const Attention<std::int64_t>& work, const Chip& chip) {
+  const GpuSpec& gpu = chip.gpu;
   const QueryTiles tiles = query_tiles(work, gpu.attention.tile_rows);
   const TileCost cost = tile_cost(work, tiles.rows, gpu);
-  Seconds best = drained(cost, tiles, 1.0, gpu);
+  Seconds best = drained(cost, tiles, 1.0, chip);
   if (!tiles.single) return best;
   for (double parts = 2; tiles.most_keys / parts >= static_cast<double>(gpu.attention.tile_rows); parts *= 2) {
-    best = std::min(best, drained(cost, tiles, parts, gpu));
+    best = std::min(best, drained(cost, tiles, parts, chip));
   }
   return best;
 }
 
 /// Time beyond the launch, by kernel.
 struct WorkTime {
-  const GpuSpec& gpu;
+  const Chip& chip;
   Duty duty;
+  const GpuSpec& gpu = chip.gpu;
 
   Seconds operator()(const Gemm<std::int64_t>& work) const {
     const std::array<std::int64_t, 1> rows{work.m};
-    return gpu.gemm.setup + join(product_arithmetic({rows, work.n, work.k, work.precision}, true, gpu, duty),
-                                 stream(memory_traffic(work), gpu, gpu.gemm.memory), gpu.contention);
+    return gpu.gemm.setup + join(product_arithmetic({rows, work.n, work.k, work.precision}, true, chip, duty),
+                                 stream(memory_traffic(work), chip, gpu.gemm.memory), gpu.contention);
   }
   Seconds operator()(const GroupedGemm<ExpertRowCounts>& work) const {
-    return gpu.gemm.setup + join(product_arithmetic({work.rows, work.n, work.k, work.precision}, false, gpu, duty),
-                                 stream(memory_traffic(work), gpu, gpu.gemm.memory), gpu.contention);
+    return gpu.gemm.setup + join(product_arithmetic({work.rows, work.n, work.k, work.precision}, false, chip, duty),
+                                 stream(memory_traffic(work), chip, gpu.gemm.memory), gpu.contention);
   }
   Seconds operator()(const Attention<std::int64_t>& work) const {
-    return join(attention_arithmetic(work, gpu), stream(memory_traffic(work), gpu, gpu.attention.memory), gpu.contention);
+    return join(attention_arithmetic(work, chip), stream(memory_traffic(work), chip, gpu.attention.memory), gpu.contention);
   }
   /// A GEMM that writes the logits, then a pass that turns them into choices.
   Seconds operator()(const Router<std::int64_t>& work) const {
@@ -159,15 +175,15 @@ struct WorkTime {
     const Bytes logit_bytes(work.rows * work.experts * element_bytes(Precision::fp32));
     const Bytes inputs = memory_traffic(Router<std::int64_t>{work.rows, work.width, work.experts, 0, work.precision});
     const Bytes choices = memory_traffic(work) - inputs;
-    return (*this)(logits) + gpu.launch + stream(logit_bytes + choices, gpu, gpu.pass.router);
+    return (*this)(logits) + gpu.launch + stream(logit_bytes + choices, chip, gpu.pass.router);
   }
-  Seconds operator()(const Embedding<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.embedding); }
-  Seconds operator()(const RmsNorm<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.rms_norm); }
-  Seconds operator()(const Rope<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.rope); }
-  Seconds operator()(const ResidualAdd<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.residual_add); }
-  Seconds operator()(const Activation<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.activation); }
-  Seconds operator()(const Permute<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.permute); }
-  Seconds operator()(const WeightedSum<std::int64_t>& work) const { return stream(memory_traffic(work), gpu, gpu.pass.weighted_sum); }
+  Seconds operator()(const Embedding<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.embedding); }
+  Seconds operator()(const RmsNorm<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.rms_norm); }
+  Seconds operator()(const Rope<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.rope); }
+  Seconds operator()(const ResidualAdd<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.residual_add); }
+  Seconds operator()(const Activation<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.activation); }
+  Seconds operator()(const Permute<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.permute); }
+  Seconds operator()(const WeightedSum<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.weighted_sum); }
 };
 
 struct IsEmpty {
@@ -222,9 +238,10 @@ void check(const GpuSpec& gpu) {
 
 GpuCostModel::GpuCostModel(GpuSpec gpu, Duty duty) : gpu_(std::move(gpu)), duty_(duty) { check(gpu_); }
 
-Seconds GpuCostModel::time(const Kernel& kernel) const {
+Seconds GpuCostModel::time(const Kernel& kernel, const GpuLoad& load) const {
   if (std::visit(IsEmpty{}, kernel)) return Seconds(0);
-  return gpu_.launch + std::visit(WorkTime{gpu_, duty_}, kernel);
+  const Chip chip = what_is_left(gpu_, load);
+  return gpu_.launch + std::visit(WorkTime{chip, duty_}, kernel);
 }
 
 Seconds GpuCostModel::floor(const Kernel& kernel) const {

@@ -14,6 +14,13 @@ namespace fabricast::hw {
 /// throughout: a long GEMM cut into short ones must not run faster for it.
 enum class Duty : std::uint8_t { alone, busy };
 
+/// What communication kernels hold of a GPU while they run.
+struct GpuLoad {
+  std::int64_t streaming_multiprocessors = 0;
+  BytesPerSecond memory_bandwidth{};     // drawn from device memory, reads and writes
+  friend bool operator==(const GpuLoad&, const GpuLoad&) = default;
+};
+
 /// t = launch + join(arithmetic, memory), where join is the longer plus what contention adds; gpu_cost.cpp has the terms by kernel.
 class GpuCostModel {
  public:
@@ -22,7 +29,11 @@ class GpuCostModel {
 
   /// Wall time of the kernel in a busy stream, launch included. Work of zero rows launches nothing and costs nothing. Never falls when
   /// rows are added. Throws ConfigError where the chip has no unit for the kernel's precision.
-  [[nodiscard]] Seconds time(const Kernel& kernel) const;
+  [[nodiscard]] Seconds time(const Kernel& kernel) const { return time(kernel, GpuLoad{}); }
+
+  /// The same while others hold `load` throughout: tiles run on the SMs that are left (one at the least), traffic on the bandwidth that is
+  /// left (half at the least). Never falls when the load rises. The clock is taken to stay what it is.
+  [[nodiscard]] Seconds time(const Kernel& kernel, const GpuLoad& load) const;
 
   /// The roofline: max(flop / dense peak, traffic / specified bandwidth), each operand read from device memory once. time() is never less,
   /// although operands that the kernel before left in the L2 cache could be read faster: the model has no cache.

@@ -112,6 +112,14 @@ hw::Precision precision_of(const ir::Work& work) {
   return collective ? collective->precision : hw::Precision::bf16;  // where nothing is summed, any will do
 }
 
+std::vector<std::vector<hw::RoutedTransfer>> route_of(const ir::ResolvedCollective& resolved, std::span<const NodeId> node_of) {
+  if (resolved.algorithm != hw::CollectiveAlgorithm::hierarchical || node_of.empty()) return {};
+  std::vector<NodeId> nodes;
+  for (const Rank rank : resolved.members) nodes.push_back(node_of[rank.index()]);
+  if (!hw::applies(resolved.kind, resolved.algorithm, nodes)) return {};
+  return hw::route_all_to_all(resolved.algorithm, nodes, resolved.counts);
+}
+
 }  // namespace
 
 std::vector<BoundOp> bind(const ir::Schedule& schedule, Rank rank, const ir::Instances& instances, const ir::MemoryPlan& plan,
@@ -124,14 +132,15 @@ std::vector<BoundOp> bind(const ir::Schedule& schedule, Rank rank, const ir::Ins
   return ops;
 }
 
-std::vector<ExchangeShape> exchange_shapes(const ir::Schedule& schedule, const ir::Instances& instances) {
+std::vector<ExchangeShape> exchange_shapes(const ir::Schedule& schedule, const ir::Instances& instances, std::span<const NodeId> node_of) {
   std::vector<ExchangeShape> shapes;
   shapes.reserve(instances.all.size());
   for (const ir::Instance& instance : instances.all) {
     const ir::InstanceMember& first = instance.members.front();
     const ir::Op& op = schedule.program_of(first.rank).ops[first.op.index()];
     ir::ResolvedCollective resolved = ir::resolve_collective(schedule, first.rank, op);
-    shapes.push_back({resolved.kind, resolved.members.size(), std::move(resolved.counts), precision_of(op.work)});
+    auto route = route_of(resolved, node_of);
+    shapes.push_back({resolved.kind, resolved.members.size(), std::move(resolved.counts), precision_of(op.work), std::move(route)});
   }
   return shapes;
 }

@@ -43,7 +43,9 @@ struct BoundOp {
 [[nodiscard]] std::vector<BoundOp> bind(const ir::Schedule& schedule, Rank rank, const ir::Instances& instances, const ir::MemoryPlan& plan,
                                         std::span<std::byte> memory);
 
-/// What the members of each instance agree on, by InstanceId.
-[[nodiscard]] std::vector<ExchangeShape> exchange_shapes(const ir::Schedule& schedule, const ir::Instances& instances);
+/// What the members of each instance agree on, by InstanceId. An all-to-all that the schedule wants hierarchical is routed so where its
+/// members are spread evenly over several nodes. node_of by rank; empty: one node.
+[[nodiscard]] std::vector<ExchangeShape> exchange_shapes(const ir::Schedule& schedule, const ir::Instances& instances,
+                                                         std::span<const NodeId> node_of = {});
 
 }  // namespace fabricast::runtime

@@ -1,5 +1,7 @@
 #include "runtime/exchange_data.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -20,15 +22,6 @@ Bytes sum(std::span<const Bytes> counts) { return std::accumulate(counts.begin()
 
 Bytes count(const ExchangeShape& shape, std::size_t source, std::size_t destination) {
   return shape.counts[source * shape.members + destination];
-}
-
-/// Elements [first, last) of member `index` when `elements` are dealt over the members.
-struct Slice {
-  std::size_t first, last;
-  [[nodiscard]] std::size_t size() const { return last - first; }
-};
-Slice even_slice(std::size_t elements, std::size_t members, std::size_t index) {
-  return {elements * index / members, elements * (index + 1) / members};
 }
 
 /// out[i] = Σ over members of in_member[first + i], in member order, in fp32, rounded once.
@@ -166,6 +159,20 @@ Bytes expected_output(const ExchangeShape& shape, std::size_t member) {
     case CollectiveKind::send: return member == 1 ? shape.counts[0] : Bytes{};
   }
   throw std::logic_error("unknown collective kind");
+}
+
+void require_sizes(const ExchangeShape& shape, const Exchange& part) {
+  const auto require = [&](std::size_t size, Bytes expected, const char* what) {
+    if (Bytes(static_cast<std::int64_t>(size)) == expected) return;
+    throw std::runtime_error(fmt::format("{} mismatch: member {} of {} brings an {} of {} B where {} B were agreed", hw::name_of(shape.kind),
+                                         part.member, shape.members, what, size, expected.value()));
+  };
+  require(part.input.size(), expected_input(shape, part.member), "input");
+  require(part.output.size(), expected_output(shape, part.member), "output");
+}
+
+Slice even_slice(std::size_t elements, std::size_t members, std::size_t index) {
+  return {elements * index / members, elements * (index + 1) / members};
 }
 
 std::uint32_t rounds_of(CollectiveKind kind) { return kind == CollectiveKind::all_reduce ? 2 : 1; }

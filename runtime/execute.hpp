@@ -1,4 +1,4 @@
-// Runs a schedule on a backend of this process and checks its numbers: what `fabricast execute` calls. Knows no strategy and no files.
+// Runs a schedule and checks its numbers: what `fabricast execute` calls. Knows no strategy, no backend and no files.
 #pragma once
 
 #include <optional>
@@ -8,11 +8,8 @@
 
 namespace fabricast::runtime {
 
-enum class Backend : std::uint8_t { host };
-
 struct ExecuteOptions {
   RunOptions run;
-  Backend backend = Backend::host;
   std::optional<Problem> problem;      // absent: numbers are not checked
 };
 
@@ -22,6 +19,6 @@ struct Execution {
 };
 
 /// Throws as Executor::run does.
-[[nodiscard]] Execution execute(const ir::Schedule& schedule, ExecuteOptions options);
+[[nodiscard]] Execution execute(const ir::Schedule& schedule, Executor& executor, ExecuteOptions options);
 
 }  // namespace fabricast::runtime

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hardware_models/units.hpp"
+#include "runtime/machine.hpp"
 #include "strategies/ir/instances.hpp"
 #include "strategies/ir/schedule.hpp"
 #include "strategies/ir/trace.hpp"
@@ -19,8 +20,9 @@ struct RunOptions {
   std::uint64_t seed = 1;              // of weights and tokens
   std::int32_t warm_up_steps = 2;
   std::int32_t timed_steps = 5;
-  Seconds stall_timeout{10};           // so long no op ends and none computes: the run is given up
+  Seconds stall_timeout{8};            // so long no op ends and none computes: the run is given up
   bool keep_logits = true;             // runs one step more before and one after the others, from which logits are kept
+  std::vector<NodeId> node_of;         // by rank: the server that it stands for, which a hierarchical all-to-all goes by; empty: one for all
 };
 
 /// Of a number of repetitions, by nearest rank.
@@ -38,6 +40,7 @@ struct LogitsShard {
 
 /// Times are counted from when the last rank was ready to start the step, on one steady clock.
 struct MeasuredRun {
+  Machine machine;
   std::vector<ir::Trace> steps;                        // the timed ones
   Spread step_length;                                  // from 0 to the last op's end
   std::vector<std::vector<Spread>> ops;                // [rank][op]: end - start

@@ -21,8 +21,6 @@ namespace {
 
 constexpr std::chrono::milliseconds watch_interval{50};
 
-Rank rank_of(std::size_t index) { return Rank{static_cast<std::int32_t>(index)}; }
-
 const RunOptions& checked(const RunOptions& options) {
   if (options.timed_steps < 1) throw std::invalid_argument("a run needs a timed step");
   if (options.warm_up_steps < 0) throw std::invalid_argument("warm-up steps cannot be fewer than 0");
@@ -38,18 +36,20 @@ bool same_bits(const std::vector<LogitsShard>& a, const std::vector<LogitsShard>
 
 }  // namespace
 
-HostRun::HostRun(const ir::Schedule& schedule, const RunOptions& options, Compute& compute)
+HostRun::HostRun(const ir::Schedule& schedule, const RunOptions& options, Compute& compute, HostSite site)
     : schedule_(schedule),
       options_(checked(options)),
       compute_(compute),
+      site_(std::move(site)),
       precision_(require_host_precision(schedule)),
       steps_(steps_of(options)),
       instances_(ir::match_instances(schedule)),
-      transport_(exchange_shapes(schedule, instances_)),
+      transport_(site_.make_transport(exchange_shapes(schedule, instances_, options.node_of), instances_)),
+      plans_(schedule.ranks.size()),
       arenas_(schedule.ranks.size()),
       bells_(schedule.ranks.size() * RankReplay::lanes),
       replays_(schedule.ranks.size()),
-      gate_(schedule.ranks.size() * RankReplay::lanes),
+      gate_(site_.ranks.size() * RankReplay::lanes),
       first_logits_(schedule.ranks.size()),
       last_logits_(schedule.ranks.size()) {
   plan();
@@ -66,34 +66,35 @@ std::vector<HostRun::StepKind> HostRun::steps_of(const RunOptions& options) {
 
 void HostRun::plan() {
   Bytes needed;
-  for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
-    plans_.push_back(ir::plan_memory(schedule_, rank_of(r)));
-    needed += plans_.back().peak;
+  for (const Rank rank : site_.ranks) {
+    plans_[rank.index()] = ir::plan_memory(schedule_, rank);
+    needed += plans_[rank.index()].peak;
   }
   require_host_capacity(schedule_, needed);
   traces_.resize(static_cast<std::size_t>(options_.timed_steps));
   for (ir::Trace& trace : traces_) {
-    for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) trace.ops.emplace_back(schedule_.program_of(rank_of(r)).ops.size());
+    trace.ops.resize(schedule_.ranks.size());
+    for (const Rank rank : site_.ranks) trace.ops[rank.index()].resize(schedule_.program_of(rank).ops.size());
   }
 }
 
 MeasuredRun HostRun::run() {
-  running_ = schedule_.ranks.size() * RankReplay::lanes;
+  running_ = site_.ranks.size() * RankReplay::lanes;
   std::vector<std::jthread> threads;
   threads.reserve(running_);
   try {
-    for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
-      for (std::size_t lane = 0; lane < RankReplay::lanes; ++lane) threads.emplace_back([this, r, lane] { thread_main(rank_of(r), lane); });
+    for (const Rank rank : site_.ranks) {
+      for (std::size_t lane = 0; lane < RankReplay::lanes; ++lane) threads.emplace_back([this, rank, lane] { thread_main(rank, lane); });
     }
   } catch (const std::system_error& error) {
     stop();
     throw BackendUnavailable(fmt::format("cannot start {} threads: {}; run fewer ranks or raise the limit (ulimit -u)",
-                                         schedule_.ranks.size() * RankReplay::lanes, error.what()));
+                                         site_.ranks.size() * RankReplay::lanes, error.what()));
   }
   watch();
   threads.clear();
   if (failure_) throw *failure_;
-  if (stalled_) throw stall();
+  if (trouble_) throw give_up();
   return collect();
 }
 
@@ -120,7 +121,7 @@ void HostRun::prepare(Rank rank) {
   fill_inputs(schedule_, rank, plan, options_.seed, memory);
   const auto bells = std::span(bells_).subspan(rank.index() * RankReplay::lanes, RankReplay::lanes);
   replays_[rank.index()] =
-      std::make_unique<RankReplay>(schedule_, rank, bind(schedule_, rank, instances_, plan, memory), compute_, transport_, bells);
+      std::make_unique<RankReplay>(schedule_, rank, runtime::bind(schedule_, rank, instances_, plan, memory), compute_, *transport_, bells);
 }
 
 bool HostRun::run_steps(Rank rank, std::size_t lane) {
@@ -132,8 +133,8 @@ bool HostRun::run_steps(Rank rank, std::size_t lane) {
 }
 
 void HostRun::open_step() {
-  for (const auto& replay : replays_) replay->reset();
-  zero_ = Clock::now();
+  for (const Rank rank : site_.ranks) replays_[rank.index()]->reset();
+  zero_ = site_.peers.open_step();
 }
 
 StepRecord HostRun::record_of(Rank rank, std::size_t step) {
@@ -177,9 +178,9 @@ void HostRun::watch() {
       seen = now;
       moved_at = Clock::now();
     }
-    if (stalled_ || std::chrono::duration<double>(Clock::now() - moved_at).count() < options_.stall_timeout.value()) continue;
-    stalled_ = true;
-    stop();
+    if (trouble_) continue;
+    trouble_ = site_.peers.trouble(Seconds(std::chrono::duration<double>(Clock::now() - moved_at).count()));
+    if (trouble_) stop();
   }
 }
 
@@ -194,41 +195,44 @@ bool HostRun::nothing_moves() const {
 }
 
 /// After all threads have ended: which ops wait, and for whom.
-ExecutionError HostRun::stall() const {
+ExecutionError HostRun::give_up() const {
   constexpr std::size_t most_named = 4;
   std::optional<ExecutionError::Place> first;
   std::string waits;
   std::size_t count = 0;
-  for (std::size_t r = 0; r < replays_.size(); ++r) {
-    for (const ir::OpIndex op : replays_[r]->waiting()) {
-      if (!first) first = ExecutionError::Place{rank_of(r), op};
+  for (const Rank rank : site_.ranks) {
+    if (!replays_[rank.index()]) continue;
+    for (const ir::OpIndex op : replays_[rank.index()]->waiting()) {
+      if (!first) first = ExecutionError::Place{rank, op};
       if (++count > most_named) continue;
-      waits += fmt::format("{}{} waits for {}", waits.empty() ? "" : "; ", ir::describe(schedule_, rank_of(r), op),
-                           absent_members({rank_of(r), op}));
+      waits += fmt::format("{}{} waits for {}", waits.empty() ? ": " : "; ", ir::describe(schedule_, rank, op), absent_members({rank, op}));
     }
   }
   if (count > most_named) waits += fmt::format("; and {} more", count - most_named);
-  return ExecutionError(fmt::format("no op ended for {} s and none can: {}", options_.stall_timeout.value(), waits), first);
+  return ExecutionError(*trouble_ + waits, first);
 }
 
 std::string HostRun::absent_members(ir::InstanceMember waiting) const {
   std::string absent;
-  for (const ir::InstanceMember& member : instances_.all[instances_.at(waiting.rank, waiting.op).index()].members) {
-    if (replays_[member.rank.index()]->has_issued(member.op)) continue;
-    absent += fmt::format("{}{}", absent.empty() ? "rank " : ", ", member.rank.value);
+  const ir::InstanceId instance = instances_.at(waiting.rank, waiting.op);
+  const auto& members = instances_.all[instance.index()].members;
+  for (std::size_t m = 0; m < members.size(); ++m) {
+    if (transport_->has_arrived(instance, m)) continue;
+    absent += fmt::format("{}{}", absent.empty() ? "rank " : ", ", members[m].rank.value);
   }
   return absent.empty() ? "the others to end" : absent;
 }
 
 MeasuredRun HostRun::collect() {
   MeasuredRun run;
+  run.machine = this_host();
   std::vector<Seconds> lengths;
   for (const ir::Trace& step : traces_) lengths.push_back(length_of(step));
   run.step_length = spread_of(std::move(lengths));
   run.ops = op_spreads(traces_);
   run.steps = std::move(traces_);
   for (std::size_t i = 0; i < instances_.all.size(); ++i) {
-    run.moved.push_back(transport_.moved(ir::InstanceId{static_cast<std::int32_t>(i)}) / static_cast<std::int64_t>(steps_.size()));
+    run.moved.push_back(transport_->moved(ir::InstanceId{static_cast<std::int32_t>(i)}) / static_cast<std::int64_t>(steps_.size()));
   }
   for (const Arena& arena : arenas_) run.arena.push_back(Bytes(static_cast<std::int64_t>(arena.memory().size())));
   run.logits_repeat = options_.keep_logits && std::equal(first_logits_.begin(), first_logits_.end(), last_logits_.begin(), same_bits);

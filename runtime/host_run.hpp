@@ -1,8 +1,10 @@
-// One run on the host: threads, steps, the watch over them, and what they leave behind. Knows no kernels and no data paths.
+// One run on the host, or this process's part of it: threads, steps, the watch over them, and what they leave behind. Knows no kernels, no
+// data paths and no library that connects processes.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,17 +14,25 @@
 #include "runtime/arena.hpp"
 #include "runtime/compute.hpp"
 #include "runtime/executor.hpp"
+#include "runtime/peers.hpp"
 #include "runtime/rank_replay.hpp"
 #include "runtime/step_gate.hpp"
-#include "runtime/thread_transport.hpp"
+#include "runtime/transport.hpp"
 #include "strategies/ir/memory_plan.hpp"
 
 namespace fabricast::runtime {
 
+/// Which part of the job this process runs, and how it meets the others.
+struct HostSite {
+  std::vector<Rank> ranks;
+  std::function<std::unique_ptr<Transport>(std::vector<ExchangeShape>, const ir::Instances&)> make_transport;
+  Peers& peers;
+};
+
 class HostRun {
  public:
-  HostRun(const ir::Schedule& schedule, const RunOptions& options, Compute& compute);
-  /// Once. All threads have ended when it returns or throws.
+  HostRun(const ir::Schedule& schedule, const RunOptions& options, Compute& compute, HostSite site);
+  /// Once. All threads have ended when it returns or throws. Of other processes' ranks the run holds nothing.
   [[nodiscard]] MeasuredRun run();
 
  private:
@@ -40,18 +50,19 @@ class HostRun {
   void watch();
   [[nodiscard]] bool nothing_moves() const;
   [[nodiscard]] std::uint64_t rings() const;
-  [[nodiscard]] ExecutionError stall() const;
+  [[nodiscard]] ExecutionError give_up() const;
   [[nodiscard]] std::string absent_members(ir::InstanceMember waiting) const;
   [[nodiscard]] MeasuredRun collect();
 
   const ir::Schedule& schedule_;
   const RunOptions& options_;
   Compute& compute_;
+  HostSite site_;
   hw::Precision precision_;
   std::vector<StepKind> steps_;
   ir::Instances instances_;
-  ThreadTransport transport_;
-  std::vector<ir::MemoryPlan> plans_;                              // by rank
+  std::unique_ptr<Transport> transport_;
+  std::vector<ir::MemoryPlan> plans_;                              // by rank; as what follows, empty for ranks of other processes
   std::vector<Arena> arenas_;                                      // by rank
   std::vector<Doorbell> bells_;                                    // by rank, then lane
   std::vector<std::unique_ptr<RankReplay>> replays_;               // by rank
@@ -66,7 +77,7 @@ class HostRun {
   std::condition_variable ended_;
   std::size_t running_ = 0;                                        // threads
   std::optional<ExecutionError> failure_;                          // the first
-  bool stalled_ = false;
+  std::optional<std::string> trouble_;                             // why the run is given up
 };
 
 }  // namespace fabricast::runtime

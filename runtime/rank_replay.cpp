@@ -137,10 +137,4 @@ std::vector<ir::OpIndex> RankReplay::waiting() const {
   return result;
 }
 
-bool RankReplay::has_issued(ir::OpIndex op) const {
-  const Stream& stream = streams_[ops_[op.index()].op->stream.index()];
-  const std::int32_t ended = stream.ended.load(std::memory_order_relaxed), place = places_[op.index()];
-  return place < ended || (place == ended && stream.is_issued);
-}
-
 }  // namespace fabricast::runtime

@@ -43,7 +43,6 @@ class RankReplay {
 
   /// Ops that are issued and have not ended. When no lane runs.
   [[nodiscard]] std::vector<ir::OpIndex> waiting() const;
-  [[nodiscard]] bool has_issued(ir::OpIndex op) const;
 
  private:
   struct Stream {

@@ -1,6 +1,7 @@
 // Where all threads of a run meet between steps. Knows no steps.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +14,8 @@ class StepGate {
  public:
   explicit StepGate(std::size_t threads) : threads_(threads) {}
 
-  /// Waits for all threads. The last to come runs `open` before any goes on. False once the gate is closed: go home.
+  /// Waits for all threads. The last to come runs `open` before any goes on; if that throws, the gate must be closed. False once the gate is
+  /// closed: go home.
   template <class Open>
   [[nodiscard]] bool pass(Open&& open) {
     std::unique_lock lock(mutex_);
@@ -36,15 +38,14 @@ class StepGate {
     changed_.notify_all();
   }
 
-  [[nodiscard]] std::size_t waiting() const {
-    const std::lock_guard lock(mutex_);
-    return waiting_;
-  }
+  /// Also while `open` runs.
+  [[nodiscard]] std::size_t waiting() const { return waiting_; }
 
  private:
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable changed_;
-  std::size_t threads_, waiting_ = 0;
+  std::size_t threads_;
+  std::atomic<std::size_t> waiting_ = 0;
   std::uint64_t round_ = 0;
   bool closed_ = false;
 };

@@ -1,12 +1,11 @@
 #include "runtime/thread_transport.hpp"
 
-#include <fmt/format.h>
-
-#include <array>
+#include <algorithm>
 #include <atomic>
-#include <stdexcept>
+#include <cstring>
 
 #include "runtime/exchange_data.hpp"
+#include "runtime/relay.hpp"
 
 namespace fabricast::runtime {
 
@@ -16,15 +15,20 @@ class Meeting {
  public:
   explicit Meeting(ExchangeShape shape)
       : shape_(std::move(shape)),
-        rounds_(rounds_of(shape_.kind)),
+        rounds_(shape_.route.empty() ? rounds_of(shape_.kind) : static_cast<std::uint32_t>(shape_.route.size())),
         parts_(shape_.members),
         bells_(shape_.members),
-        places_(shape_.members) {}
+        places_(shape_.members),
+        ended_(rounds_) {
+    if (shape_.route.empty()) return;
+    for (std::size_t member = 0; member < shape_.members; ++member) relays_.emplace_back(shape_, member);
+  }
 
   void arrive(const Exchange& part, Doorbell& bell) {
-    check(part);
+    require_sizes(shape_, part);
     parts_[part.member] = &part;
     bells_[part.member] = &bell;
+    if (!relays_.empty()) relays_[part.member].begin(part);
     Place& place = places_[part.member];
     ++place.step;
     place.round = 0;
@@ -39,10 +43,16 @@ class Meeting {
     if (opened_.load(std::memory_order_acquire) < place.step) return std::nullopt;
     while (place.round == 0 || ended_[place.round - 1].load(std::memory_order_acquire) >= all(place)) {
       if (place.round == rounds_) return opened_at_;
-      moved_.fetch_add(take_part(shape_, parts_, part.member, place.round).value(), std::memory_order_relaxed);
+      const Bytes taken = relays_.empty() ? take_part(shape_, parts_, part.member, place.round) : take_pieces(part.member, place.round);
+      moved_.fetch_add(taken.value(), std::memory_order_relaxed);
       if (ended_[place.round++].fetch_add(1, std::memory_order_acq_rel) + 1 == all(place)) ring_all();
     }
     return std::nullopt;
+  }
+
+  [[nodiscard]] bool has_arrived(std::size_t member) const {
+    const auto earlier = [](const Place& a, const Place& b) { return a.step < b.step; };
+    return places_[member].step == std::max_element(places_.begin(), places_.end(), earlier)->step;
   }
 
   [[nodiscard]] Bytes moved() const { return Bytes(moved_.load(std::memory_order_relaxed)); }
@@ -54,14 +64,16 @@ class Meeting {
 
   [[nodiscard]] std::uint32_t all(const Place& place) const { return place.step * static_cast<std::uint32_t>(shape_.members); }
 
-  void check(const Exchange& part) const {
-    const auto require = [&](std::size_t size, Bytes expected, const char* what) {
-      if (Bytes(static_cast<std::int64_t>(size)) == expected) return;
-      throw std::runtime_error(fmt::format("{} mismatch: member {} of {} brings an {} of {} B where {} B were agreed",
-                                           hw::name_of(shape_.kind), part.member, shape_.members, what, size, expected.value()));
-    };
-    require(part.input.size(), expected_input(shape_, part.member), "input");
-    require(part.output.size(), expected_output(shape_, part.member), "output");
+  Bytes take_pieces(std::size_t member, std::size_t phase) {
+    Bytes taken;
+    for (const hw::RoutedTransfer* transfer : relays_[member].incoming(phase)) {
+      for (const hw::Piece piece : transfer->pieces) {
+        const auto from = relays_[static_cast<std::size_t>(transfer->source)].piece(piece);
+        std::memcpy(relays_[member].place_for(piece).data(), from.data(), from.size());
+        taken += Bytes(static_cast<std::int64_t>(from.size()));
+      }
+    }
+    return taken;
   }
 
   void ring_all() {
@@ -74,7 +86,8 @@ class Meeting {
   std::vector<Doorbell*> bells_;         // by member
   std::vector<Place> places_;            // by member; each touches its own only
   std::atomic<std::uint32_t> arrived_{0}, opened_{0};
-  std::array<std::atomic<std::uint32_t>, 2> ended_{};
+  std::vector<std::atomic<std::uint32_t>> ended_;   // by round
+  std::vector<Relay> relays_;            // by member; empty where pieces go to their destinations at once
   Clock::time_point opened_at_;
   std::atomic<std::int64_t> moved_{0};
 };
@@ -89,6 +102,10 @@ ThreadTransport::~ThreadTransport() = default;
 void ThreadTransport::arrive(const Exchange& part, Doorbell& bell) { meetings_[part.instance.index()]->arrive(part, bell); }
 
 std::optional<Clock::time_point> ThreadTransport::advance(const Exchange& part) { return meetings_[part.instance.index()]->advance(part); }
+
+bool ThreadTransport::has_arrived(ir::InstanceId instance, std::size_t member) const {
+  return meetings_[instance.index()]->has_arrived(member);
+}
 
 Bytes ThreadTransport::moved(ir::InstanceId instance) const { return meetings_[instance.index()]->moved(); }
 

@@ -20,6 +20,7 @@ class ThreadTransport final : public Transport {
 
   void arrive(const Exchange& part, Doorbell& bell) override;
   [[nodiscard]] std::optional<Clock::time_point> advance(const Exchange& part) override;
+  [[nodiscard]] bool has_arrived(ir::InstanceId instance, std::size_t member) const override;
   [[nodiscard]] Bytes moved(ir::InstanceId instance) const override;
 
  private:

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "hardware_models/all_to_all_route.hpp"
 #include "hardware_models/collectives.hpp"
 #include "hardware_models/kernels.hpp"
 #include "hardware_models/units.hpp"
@@ -24,6 +25,8 @@ struct ExchangeShape {
   std::size_t members;
   std::vector<Bytes> counts;
   hw::Precision precision;             // of the elements that a reduction sums, in fp32 and in member order
+  // All-to-all that goes over relays (hierarchical): its phases. Empty: each member has its pieces from the others themselves.
+  std::vector<std::vector<hw::RoutedTransfer>> route{};
 };
 
 /// One member's part. all-gather: own shard in, all shards out in member order; reduce-scatter: the reverse; all-to-all: what goes to each
@@ -48,7 +51,10 @@ class Transport {
   /// had arrived.
   [[nodiscard]] virtual std::optional<Clock::time_point> advance(const Exchange& part) = 0;
 
-  /// What the members of the instance copied from each other so far, over all steps.
+  /// Has the member arrived in the exchange that this process is in? When no thread of the run moves.
+  [[nodiscard]] virtual bool has_arrived(ir::InstanceId instance, std::size_t member) const = 0;
+
+  /// What the members of the instance (those in this process) copied from each other so far, over all steps.
   [[nodiscard]] virtual Bytes moved(ir::InstanceId instance) const = 0;
 };
 

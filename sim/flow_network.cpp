@@ -3,17 +3,23 @@
 #include <algorithm>
 #include <limits>
 #include <stdexcept>
-#include <utility>
 
 namespace fabricast::sim {
 namespace {
 
 enum class Kind : std::uint32_t { settle, complete };
 
+constexpr SimTime never(std::numeric_limits<std::int64_t>::max());
+
+// Flows lie scattered in the order in which they were solved: asked for so many early, they arrive in time.
+constexpr std::size_t look_ahead = 8;
+
+SimTime share_of(double share, SimTime time) { return SimTime(static_cast<std::int64_t>(share * static_cast<double>(time.value()))); }
+
 /// Rounded up (by hand: without SSE4.1, std::ceil is a call). Multiplying first keeps the quotient exact where the time is a whole number
 /// of picoseconds.
-SimTime transfer_time(double bytes, BytesPerSecond rate) {
-  const double picoseconds = bytes * picoseconds_per_second / rate.value();
+SimTime transfer_time(double bytes, Rate rate) {
+  const double picoseconds = bytes * picoseconds_per_second / to_bytes_per_second(rate).value();
   if (!(picoseconds < 0x1p62)) throw std::overflow_error("a transfer takes longer than simulated time can count (53 days)");
   const auto whole = static_cast<std::int64_t>(picoseconds);
   return SimTime(static_cast<double>(whole) < picoseconds ? whole + 1 : whole);
@@ -21,30 +27,25 @@ SimTime transfer_time(double bytes, BytesPerSecond rate) {
 
 }  // namespace
 
-FlowNetwork::FlowNetwork(Engine& engine, std::uint32_t first_kind, std::vector<BytesPerSecond> capacity, FlowNetworkOptions options)
-    : engine_(engine), first_kind_(first_kind), options_(options), rates_(std::move(capacity)) {}
+FlowNetwork::FlowNetwork(Engine& engine, std::uint32_t first_kind, std::span<const BytesPerSecond> capacity, FlowNetworkOptions options)
+    : engine_(engine), first_kind_(first_kind), options_(options), rates_(capacity) {}
 
-void FlowNetwork::start(PathId path, Bytes wire, FlowTag tag) {
+void FlowNetwork::start(PathId path, Bytes wire, FlowTag tag, FlowOwner owner) {
   const FlowId id = rates_.add(path);
   if (id.index() == flows_.size()) {
     flows_.emplace_back();
-    component_of_.emplace_back();
+    facts_.emplace_back();
   }
-  Flow& flow = flows_[id.index()];
-  flow.remaining = static_cast<double>(wire.value());
-  flow.start = flow.solved = engine_.now();
-  flow.held = {};
-  flow.tag = tag;
+  flows_[id.index()] = {static_cast<double>(wire.value()), Rate(0), engine_.now(), never};
+  facts_[id.index()] = {engine_.now(), SimTime(0), tag, owner};
   request_settlement();
 }
 
 std::span<const FlowTag> FlowNetwork::handle(const Event& event) {
   ended_.clear();
-  if (static_cast<Kind>(event.kind - first_kind_) == Kind::settle) {
-    settle();
-  } else if (components_[event.subject].stamp == event.detail) {
-    complete(event.subject);
-  }
+  const ComponentId component{static_cast<std::int32_t>(event.subject)};
+  if (static_cast<Kind>(event.kind - first_kind_) == Kind::settle) settle();
+  else if (rates_.version(component) == event.detail) complete(component);
   return ended_;
 }
 
@@ -55,120 +56,143 @@ void FlowNetwork::request_settlement() {
 }
 
 void FlowNetwork::settle() {
-  while (rate_anew(rates_.settle())) {
-    if (options_.record_rates) record_changed_links();
-  }
-  if (options_.record_rates) record_changed_links();
   settlement_requested_ = false;
-  longest_wait_ = {};
-  for (const std::size_t component : unannounced_) announce_completion(component);
-  unannounced_.clear();
+  for (const ComponentId component : rates_.settle()) plan_completion(component);
+  if (options_.record_rates) loads_.record(engine_.now(), recorded_);
 }
 
-/// True if there were flows among them that had ended by now and were waiting for their batch: they are gone, and the rest must be solved
-/// once more.
-bool FlowNetwork::rate_anew(std::span<const FairRates::Solved> solved) {
-  bool ended = false;
-  opened_.clear();
-  for (const auto& [id, component] : solved) {
-    Flow& flow = flows_[id.index()];
-    if (component_of_[id.index()] != 0 && flow.finish <= engine_.now()) {
-      end(id);
-      ended = true;
-      continue;
-    }
-    progress(flow);
-    flow.rate = rates_.rate(id);
-    flow.finish = engine_.now() + transfer_time(flow.remaining, flow.rate);
-    while (opened_.size() <= static_cast<std::size_t>(component)) opened_.push_back(open_component());
-    join(opened_[component], id);
+void FlowNetwork::plan_completion(ComponentId component) {
+  Completions& next = completions_of(component);
+  apply_rates(component, next.finish);
+  SimTime end = *std::min_element(next.finish.begin(), next.finish.end());
+  if (options_.patience.of_flow > 0.0) {
+    const SimTime common = common_end(rates_.members(component));
+    if (common > end) end_together(component, common, next.finish);
+    end = common;
   }
-  return ended;
+  next.ending.clear();
+  for (std::size_t place = 0; place < next.finish.size(); ++place) {
+    if (next.finish[place] <= end) next.ending.push_back(static_cast<std::int32_t>(place));
+  }
+  engine_.schedule(end, {first_kind_ + static_cast<std::uint32_t>(Kind::complete), static_cast<std::uint32_t>(component.value),
+                         rates_.version(component)});
+}
+
+FlowNetwork::Completions& FlowNetwork::completions_of(ComponentId component) {
+  if (completions_.size() <= component.index()) completions_.resize(component.index() + 1);
+  Completions& next = completions_[component.index()];
+  if (rates_.is_new(component)) {
+    const auto members = rates_.members(component);
+    next.finish.resize(members.size());
+    for (std::size_t place = 0; place < members.size(); ++place) next.finish[place] = flows_[members[place].index()].finish;
+  }
+  return next;
+}
+
+/// Flows whose rate stays end when they were going to.
+void FlowNetwork::apply_rates(ComponentId component, std::vector<SimTime>& finish) {
+  const auto members = rates_.members(component);
+  const auto rates = rates_.rates(component);
+  const auto solved = rates_.solved_last(component);
+  for (std::size_t i = 0; i < solved.size(); ++i) {
+    if (i + look_ahead < solved.size()) __builtin_prefetch(&flows_[members[solved[i + look_ahead]].index()]);
+    const std::int32_t place = solved[i];
+    Flow& flow = flows_[members[place].index()];
+    if (flow.rate == rates[place]) continue;
+    progress(flow);
+    set_rate(members[place], rates[place]);
+    flow.finish = finish[place] = engine_.now() + transfer_time(flow.remaining, flow.rate);
+  }
+}
+
+void FlowNetwork::set_rate(FlowId id, Rate rate) {
+  Flow& flow = flows_[id.index()];
+  if (options_.record_rates && rate != unlimited_rate) loads_.change(rates_.crossings(id), flow.rate, rate);
+  flow.rate = rate;
 }
 
 void FlowNetwork::progress(Flow& flow) {
   const Seconds elapsed = to_seconds(engine_.now() - flow.solved);
-  if (elapsed == Seconds(0)) return;
-  flow.remaining = std::max(0.0, flow.remaining - flow.rate.value() * elapsed.value());
   flow.solved = engine_.now();
-  flow.held += longest_wait_;
+  if (elapsed > Seconds(0)) flow.remaining = std::max(0.0, flow.remaining - to_bytes_per_second(flow.rate).value() * elapsed.value());
 }
 
-std::size_t FlowNetwork::open_component() {
-  std::size_t component = components_.size();
-  if (free_components_.empty()) {
-    components_.emplace_back();
-  } else {
-    component = free_components_.back();
-    free_components_.pop_back();
+/// The last end that all who end by then agree to.
+SimTime FlowNetwork::common_end(std::span<const FlowId> members) {
+  find_last_ends(members);
+  SimTime limit = never, last{};
+  for (const FlowId flow : members) {
+    if (flow != FairRates::no_flow) limit = std::min(limit, latest_agreed(flow));
   }
-  components_[component].stamp = ++stamps_;
-  components_[component].youngest = components_[component].most_held = {};
-  unannounced_.push_back(component);
-  return component;
-}
-
-void FlowNetwork::join(std::size_t index, FlowId id) {
-  Component& component = components_[index];
-  Flow& flow = flows_[id.index()];
-  component_of_[id.index()] = component.stamp;
-  component.members.push_back({id, flow.finish});
-  component.youngest = std::max(component.youngest, flow.start);
-  component.most_held = std::max(component.most_held, flow.held);
-}
-
-/// The batch ends.
-void FlowNetwork::complete(std::size_t index) {
-  const Component& component = components_[index];
-  for (const auto& [id, finish] : component.members) {
-    if (finish <= engine_.now() && belongs(id, component)) end(id);
-  }
-  unannounced_.push_back(index);
-  request_settlement();
-}
-
-void FlowNetwork::end(FlowId id) {
-  Flow& flow = flows_[id.index()];
-  ended_.push_back(flow.tag);
-  component_of_[id.index()] = 0;
-  longest_wait_ = std::max(longest_wait_, engine_.now() - flow.finish);
-  rates_.remove(id);
-}
-
-void FlowNetwork::announce_completion(std::size_t index) {
-  Component& component = components_[index];
-  std::erase_if(component.members, [&](const auto& member) { return !belongs(member.flow, component); });
-  if (component.members.empty()) {
-    component.stamp = 0;
-    free_components_.push_back(index);
-    return;
-  }
-  engine_.schedule(batch_end(component),
-                   {first_kind_ + static_cast<std::uint32_t>(Kind::complete), static_cast<std::uint32_t>(index), component.stamp});
-}
-
-/// The last end that the member with the least patience lets the others wait for.
-SimTime FlowNetwork::batch_end(const Component& component) const {
-  SimTime first(std::numeric_limits<std::int64_t>::max());
-  for (const auto& member : component.members) first = std::min(first, member.finish);
-  const double life = static_cast<double>((first - component.youngest).value());
-  const double patience = options_.completion_tolerance * life - static_cast<double>(component.most_held.value());
-  const SimTime limit = first + SimTime(std::max<std::int64_t>(0, static_cast<std::int64_t>(patience)));
-  SimTime last = first;
-  for (const auto& member : component.members) {
-    if (member.finish <= limit) last = std::max(last, member.finish);
+  for (const FlowId flow : members) {
+    if (flow != FairRates::no_flow && flows_[flow.index()].finish <= limit) last = std::max(last, flows_[flow.index()].finish);
   }
   return last;
 }
 
-void FlowNetwork::record_changed_links() {
-  for (const LinkId link : rates_.changed_links()) {
-    if (recorded_loads_.size() <= link.index()) recorded_loads_.resize(link.index() + 1);
-    BytesPerSecond& recorded = recorded_loads_[link.index()];
-    if (recorded == rates_.load(link)) continue;
-    recorded = rates_.load(link);
-    recorded_.push_back({engine_.now(), link, recorded});
+void FlowNetwork::find_last_ends(std::span<const FlowId> members) {
+  for (const FlowId flow : members) {
+    if (flow == FairRates::no_flow) continue;
+    const FlowOwner owner = facts_[flow.index()].owner;
+    if (last_end_.size() <= owner) last_end_.resize(owner + 1);
+    last_end_[owner] = {};
   }
+  for (const FlowId flow : members) {
+    if (flow == FairRates::no_flow) continue;
+    SimTime& last = last_end_[facts_[flow.index()].owner];
+    last = std::max(last, flows_[flow.index()].finish);
+  }
+}
+
+SimTime FlowNetwork::latest_agreed(FlowId id) const {
+  const FlowFacts& facts = facts_[id.index()];
+  const SimTime finish = flows_[id.index()].finish, life = finish - facts.start;
+  const SimTime far_from_end = share_of(options_.patience.before_end, last_end_[facts.owner] - finish);
+  const SimTime agreed = std::max(share_of(options_.patience.of_owner, life), std::min(share_of(options_.patience.of_flow, life), far_from_end));
+  return finish + std::max(SimTime(0), agreed - facts.kept);
+}
+
+void FlowNetwork::end_together(ComponentId component, SimTime end, std::vector<SimTime>& finish) {
+  const auto members = rates_.members(component);
+  held_.clear();
+  held_rates_.clear();
+  for (std::size_t place = 0; place < members.size(); ++place) {
+    if (finish[place] > end) continue;
+    slow_down(members[place], end);
+    finish[place] = end;
+    held_.push_back(static_cast<std::int32_t>(place));
+    held_rates_.push_back(flows_[members[place].index()].rate);
+  }
+  rates_.settle_around(component, held_, held_rates_);
+  apply_rates(component, finish);
+  for (std::size_t place = 0; place < members.size(); ++place) {
+    if (finish[place] >= end) continue;
+    slow_down(members[place], end);   // what it now does not use is too little to deal out again
+    finish[place] = end;
+  }
+}
+
+/// Just enough to end at `end`.
+void FlowNetwork::slow_down(FlowId id, SimTime end) {
+  Flow& flow = flows_[id.index()];
+  progress(flow);
+  facts_[id.index()].kept += end - flow.finish;
+  const Seconds left = to_seconds(end - engine_.now());
+  set_rate(id, std::min(flow.rate, to_rate(BytesPerSecond(flow.remaining / left.value()))));
+  flow.finish = end;
+}
+
+void FlowNetwork::complete(ComponentId component) {
+  Completions& now = completions_[component.index()];
+  const auto members = rates_.members(component);
+  for (const std::int32_t place : now.ending) {
+    const FlowId flow = members[place];
+    now.finish[place] = never;
+    ended_.push_back(facts_[flow.index()].tag);
+    if (options_.record_rates) set_rate(flow, Rate(0));
+    rates_.remove(flow);
+  }
+  request_settlement();
 }
 
 }  // namespace fabricast::sim

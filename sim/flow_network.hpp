@@ -8,18 +8,28 @@
 #include "hardware_models/units.hpp"
 #include "sim/engine.hpp"
 #include "sim/fair_rates.hpp"
+#include "sim/link_loads.hpp"
 #include "sim/link_rate.hpp"
 
 namespace fabricast::sim {
 
-using FlowTag = std::uint64_t;  // what the owner calls a flow; the network only hands it back
+using FlowTag = std::uint64_t;                    // what the owner calls a flow; the network only hands it back
+using FlowOwner = std::uint32_t;                  // flows that somebody waits for together, a collective; small numbers
 
-/// Share of its life that a flow may lose to batching (see FlowNetwork): far below the percent to which measured collectives repeat.
-/// 0 makes every completion exact to the picosecond.
-constexpr double default_completion_tolerance = 1e-3;
+/// How long flows may be kept from ending so that more of them end together (see FlowNetwork), as shares of a flow's life.
+struct Patience {
+  double of_flow = 0.0;                           // any flow
+  double of_owner = 0.0;                          // the last flows of an owner
+  double before_end = 0.0;                        // flows in between: share of the time until their owner's last one ends
+};
+/// Every completion where max-min fairness puts it, to the picosecond.
+constexpr Patience exact_completions{};
+/// 2 in 1000 per flow and 2 in 10,000 per owner leave room for what the delays of some flows do to others, up to the bounds that
+/// tests/sim/flow_network_accuracy_test.cpp holds: 1 % of a flow's life, 0.1 % of an owner's.
+constexpr Patience patient_completions{4e-3, 3e-4, 0.1};
 
 struct FlowNetworkOptions {
-  double completion_tolerance = default_completion_tolerance;
+  Patience patience = patient_completions;
   bool record_rates = false;
 };
 
@@ -27,24 +37,30 @@ struct FlowNetworkOptions {
 /// events of that time. A flow ends at an event, at now + ceil(remaining / rate): never early, never by comparing a remainder with a small
 /// number.
 ///
-/// Batching. Flows of nearly equal size end one by one, each end a new solution for the others. So the flows of a component (those joined
-/// by full links when they were solved) keep their rates from the first end, at t, until T >= t, and all that end by then end at T together.
-/// T is the last end before any flow of the component has spent more than `completion_tolerance` of its life (from its start to t) in such
-/// waits. Capacity that falls free in between stays unused: no flow ends early and no link carries more than it can.
+/// Ending together. Where sizes differ a little, flows end one by one, and each end is a new solution for all others. With patience, when a
+/// component (see FairRates) is settled at t, flows that would end in [f, T] all end at T: they are slowed down to (remaining bytes) / (T - t),
+/// and the others share at once what that leaves. So no link idles and none carries more than it can: only the order within the window
+/// changes. A flow that would end at f, and has lived for l = f - start, agrees to a T of at most
+///   f + max(of_owner · l, min(of_flow · l, before_end · (last end of its owner's flows - f))) less what it has been kept before,
+/// T is the last end that everybody who ends by then agrees to. A delay is thus at most `of_flow` of a flow's life; what the others gain
+/// before their time, at most as much again, they lose later. The last flows of an owner, for which somebody waits, give of_owner.
 class FlowNetwork {
  public:
   static constexpr std::uint32_t event_kinds = 2;
 
   /// Schedules events of the kinds [first_kind, first_kind + event_kinds). capacity is by LinkId; all are positive.
-  FlowNetwork(Engine& engine, std::uint32_t first_kind, std::vector<BytesPerSecond> capacity, FlowNetworkOptions options = {});
+  FlowNetwork(Engine& engine, std::uint32_t first_kind, std::span<const BytesPerSecond> capacity, FlowNetworkOptions options = {});
   FlowNetwork(const FlowNetwork&) = delete;
   FlowNetwork& operator=(const FlowNetwork&) = delete;
 
-  /// The links that a flow crosses, each at most once. A path without links moves bytes in no time.
-  PathId add_path(std::span<const LinkId> links) { return rates_.add_path(links); }
+  /// The links that a flow crosses, each at most once, and how many flows that are alike and taken as one share each of them (see FairRates).
+  /// A path without links moves bytes in no time.
+  PathId add_path(std::span<const LinkId> links, std::span<const std::int32_t> weights = {}) { return rates_.add_path(links, weights); }
 
-  /// A flow of so many bytes on the wire starts now.
-  void start(PathId path, Bytes wire, FlowTag tag);
+  [[nodiscard]] std::span<const Crossing> crossings(PathId path) const { return rates_.crossings(path); }
+
+  /// A flow (each of those that are taken as one) of so many bytes on the wire starts now.
+  void start(PathId path, Bytes wire, FlowTag tag, FlowOwner owner = 0);
 
   [[nodiscard]] bool owns(const Event& event) const { return event.kind - first_kind_ < event_kinds; }
   /// Returns the flows that end now, valid until the next call.
@@ -55,55 +71,51 @@ class FlowNetwork {
   [[nodiscard]] const std::vector<LinkRate>& recorded_rates() const { return recorded_; }
 
  private:
-  using Stamp = std::uint32_t;
-
   struct Flow {
     double remaining = 0.0;  // wire bytes at `solved`
-    BytesPerSecond rate;     // from then on
-    SimTime start, solved, finish;
-    SimTime held;            // spent in waits of batches
-    FlowTag tag = 0;
+    Rate rate;               // from then on
+    SimTime solved, finish;
   };
-  /// Flows that were solved together. Those that were solved again since, or have ended, belong to it no longer: their stamp differs.
-  struct Component {
-    struct Member {
-      FlowId flow;
-      SimTime finish;
-    };
-    std::vector<Member> members;
-    SimTime youngest;        // last start of a member
-    SimTime most_held;
-    Stamp stamp = 0;         // 0: not in use
+  struct FlowFacts {
+    SimTime start;
+    SimTime kept;            // from ending, so far
+    FlowTag tag = 0;
+    FlowOwner owner = 0;
+  };
+
+  /// Of one component.
+  struct Completions {
+    std::vector<SimTime> finish;                 // by place in the component; never, where a flow has left
+    std::vector<std::int32_t> ending;            // places of those that end at the next one
   };
 
   void request_settlement();
   void settle();
-  [[nodiscard]] bool belongs(FlowId flow, const Component& component) const { return component_of_[flow.index()] == component.stamp; }
-  [[nodiscard]] bool rate_anew(std::span<const FairRates::Solved> solved);
-  [[nodiscard]] std::size_t open_component();
-  void join(std::size_t component, FlowId id);
+  void plan_completion(ComponentId component);
+  [[nodiscard]] Completions& completions_of(ComponentId component);
+  void apply_rates(ComponentId component, std::vector<SimTime>& finish);
+  void set_rate(FlowId flow, Rate rate);
   void progress(Flow& flow);
-  void complete(std::size_t component);
-  void end(FlowId flow);
-  void announce_completion(std::size_t component);
-  [[nodiscard]] SimTime batch_end(const Component& component) const;
-  void record_changed_links();
+  [[nodiscard]] SimTime common_end(std::span<const FlowId> members);
+  [[nodiscard]] SimTime latest_agreed(FlowId flow) const;
+  void find_last_ends(std::span<const FlowId> members);
+  void end_together(ComponentId component, SimTime at, std::vector<SimTime>& finish);
+  void slow_down(FlowId flow, SimTime end);
+  void complete(ComponentId component);
 
   Engine& engine_;
   std::uint32_t first_kind_;
   FlowNetworkOptions options_;
   FairRates rates_;
-  std::vector<Flow> flows_;                    // by FlowId
-  std::vector<Stamp> component_of_;            // by FlowId: that it was solved with last; 0 before and after
-  std::vector<Component> components_;
-  std::vector<std::size_t> free_components_;
-  std::vector<std::size_t> opened_;            // by the number that the solution gives a component
-  std::vector<std::size_t> unannounced_;       // components whose next completion has no event yet
+  std::vector<Flow> flows_;                      // by FlowId
+  std::vector<FlowFacts> facts_;                 // by FlowId
+  std::vector<Completions> completions_;         // by ComponentId
+  std::vector<SimTime> last_end_;                // by FlowOwner, of the members of the component in question
+  std::vector<std::int32_t> held_;               // scratch of end_together
+  std::vector<Rate> held_rates_;
   std::vector<FlowTag> ended_;
-  SimTime longest_wait_;                       // of flows that ended since the last settlement
-  Stamp stamps_ = 0;
   bool settlement_requested_ = false;
-  std::vector<BytesPerSecond> recorded_loads_; // by LinkId, as last recorded
+  LinkLoads loads_;
   std::vector<LinkRate> recorded_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sim/program_graph.hpp"
@@ -11,11 +12,12 @@ namespace fabricast::sim {
 
 class OpProgress {
  public:
-  /// graphs[program]. Ops that wait for nothing count as issued.
-  OpProgress(const ir::Schedule& schedule, const std::vector<ProgramGraph>& graphs) {
-    for (const ir::RankBinding& rank : schedule.ranks) {
-      const auto predecessors = graphs[rank.program.index()].predecessors();
-      first_.push_back(state_.size());
+  /// graphs[program]. Of these ranks alone. Ops that wait for nothing count as issued.
+  OpProgress(const ir::Schedule& schedule, const std::vector<ProgramGraph>& graphs, std::span<const Rank> ranks)
+      : first_(schedule.ranks.size()) {
+    for (const Rank rank : ranks) {
+      const auto predecessors = graphs[schedule.ranks[rank.index()].program.index()].predecessors();
+      first_[rank.index()] = state_.size();
       state_.insert(state_.end(), predecessors.begin(), predecessors.end());
     }
     unended_ = static_cast<std::int64_t>(state_.size());

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "sim/folded_plan.hpp"
+
 namespace fabricast::sim {
 namespace {
 
@@ -17,7 +19,7 @@ SharedPlan& PlanCache::acquire(ir::ResolvedCollective collective) {
   auto found = plans_.find(key);
   if (found == plans_.end()) {
     if (stored_transfers_ > most_stored_transfers) forget_idle_plans();
-    CollectivePlan plan = plan_collective(key.kind, key.algorithm, key.gpu_of, key.counts, topology_, model_, paths_);
+    CollectivePlan plan = make_plan(key, collective.members);
     stored_transfers_ += plan.transfers.size();
     found = plans_.emplace(std::move(key), SharedPlan{std::move(plan)}).first;
   }
@@ -26,9 +28,14 @@ SharedPlan& PlanCache::acquire(ir::ResolvedCollective collective) {
   return found->second;
 }
 
+CollectivePlan PlanCache::make_plan(const Key& key, std::span<const Rank> members) {
+  CollectivePlan plan = plan_collective(key.kind, key.algorithm, key.gpu_of, key.counts, topology_, model_, paths_);
+  return folding_ ? fold_plan(plan, members, key.kind == hw::CollectiveKind::send, *folding_, network_) : plan;
+}
+
 std::vector<Bytes> PlanCache::link_bytes() const {
   std::vector<Bytes> bytes = forgotten_bytes_;
-  for (const auto& [key, shared] : plans_) add_link_bytes(key, shared, bytes);
+  for (const auto& [key, shared] : plans_) add_link_bytes(shared, bytes);
   return bytes;
 }
 
@@ -38,16 +45,17 @@ void PlanCache::forget_idle_plans() {
       ++entry;
       continue;
     }
-    add_link_bytes(entry->first, entry->second, forgotten_bytes_);
+    add_link_bytes(entry->second, forgotten_bytes_);
     stored_transfers_ -= entry->second.plan.transfers.size();
     entry = plans_.erase(entry);
   }
 }
 
-void PlanCache::add_link_bytes(const Key& key, const SharedPlan& shared, std::vector<Bytes>& bytes) const {
+void PlanCache::add_link_bytes(const SharedPlan& shared, std::vector<Bytes>& bytes) const {
   for (const PlannedTransfer& transfer : shared.plan.transfers) {
-    const hw::Route route = topology_.route(key.gpu_of[transfer.source], key.gpu_of[transfer.destination]);
-    for (const LinkId link : route.links()) bytes[link.index()] += transfer.payload * shared.uses;
+    for (const Crossing& crossing : network_.crossings(transfer.path)) {
+      bytes[static_cast<std::size_t>(crossing.link)] += transfer.payload * shared.uses * crossing.weight;
+    }
   }
 }
 

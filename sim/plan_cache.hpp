@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <vector>
 
 #include "sim/collective_plan.hpp"
+#include "sim/folding.hpp"
 #include "strategies/ir/resolve.hpp"
 #include "strategies/ir/schedule.hpp"
 
@@ -21,15 +23,17 @@ struct SharedPlan {
 
 class PlanCache {
  public:
-  /// The arguments must outlive the cache.
-  PlanCache(const ir::Schedule& schedule, const hw::Topology& topology, const hw::CollectiveModel& model, FlowNetwork& network)
-      : schedule_(schedule), topology_(topology), model_(model), paths_(topology, network), forgotten_bytes_(topology.links().size()) {}
+  /// The arguments must outlive the cache. With a folding, plans are those of folded instances (folded_plan.hpp).
+  PlanCache(const ir::Schedule& schedule, const hw::Topology& topology, const hw::CollectiveModel& model, FlowNetwork& network,
+            const Folding* folding)
+      : schedule_(schedule), topology_(topology), model_(model), network_(network), folding_(folding), paths_(topology, network),
+        forgotten_bytes_(topology.links().size()) {}
 
   /// Counts one use. The plan stays in place until it has been released as often as acquired.
   [[nodiscard]] SharedPlan& acquire(ir::ResolvedCollective collective);
   void release(SharedPlan& shared) { --shared.running; }
 
-  /// Payload that all uses so far put on each link, by LinkId.
+  /// Payload that all uses so far put on each link, by LinkId; with a folding, on the representatives of links.
   [[nodiscard]] std::vector<Bytes> link_bytes() const;
 
  private:
@@ -43,11 +47,14 @@ class PlanCache {
   };
 
   void forget_idle_plans();
-  void add_link_bytes(const Key& key, const SharedPlan& shared, std::vector<Bytes>& bytes) const;
+  [[nodiscard]] CollectivePlan make_plan(const Key& key, std::span<const Rank> members);
+  void add_link_bytes(const SharedPlan& shared, std::vector<Bytes>& bytes) const;
 
   const ir::Schedule& schedule_;
   const hw::Topology& topology_;
   const hw::CollectiveModel& model_;
+  FlowNetwork& network_;
+  const Folding* folding_;
   PathTable paths_;
   std::map<Key, SharedPlan> plans_;
   std::size_t stored_transfers_ = 0;

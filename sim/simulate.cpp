@@ -8,6 +8,7 @@
 #include "sim/deadlock.hpp"
 #include "sim/engine.hpp"
 #include "sim/flow_network.hpp"
+#include "sim/folding.hpp"
 #include "sim/op_progress.hpp"
 #include "sim/plan_cache.hpp"
 #include "sim/program_graph.hpp"
@@ -29,6 +30,10 @@ std::vector<BytesPerSecond> capacities(const hw::Topology& topology) {
   std::vector<BytesPerSecond> result;
   for (const hw::Link& link : topology.links()) result.push_back(link.bandwidth);
   return result;
+}
+
+FlowNetworkOptions network_options(const SimulateOptions& options) {
+  return {options.fidelity == Fidelity::flow_exact ? exact_completions : patient_completions, options.record_link_rates};
 }
 
 std::vector<ProgramGraph> graphs_of(const ir::Schedule& schedule) {
@@ -53,12 +58,13 @@ FlowTag tag_of(std::uint32_t instance, std::int32_t transfer) {
 
 class Replay {
  public:
+  /// Of `ranks` alone, each standing for its class where there is a folding; `instances` are then the folded ones.
   Replay(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
-         const SimulateOptions& options)
-      : schedule_(schedule), instances_(instances), fidelity_(options.fidelity), graphs_(graphs_of(schedule)),
-        progress_(schedule, graphs_), times_(schedule, cost.gpu),
-        network_(engine_, static_cast<std::uint32_t>(Kind::network), capacities(topology), {.record_rates = options.record_link_rates}),
-        plans_(schedule, topology, cost.collectives, network_), running_(instances.all.size()) {
+         const SimulateOptions& options, std::vector<Rank> ranks, const Folding* folding)
+      : schedule_(schedule), instances_(instances), fidelity_(options.fidelity), ranks_(std::move(ranks)), graphs_(graphs_of(schedule)),
+        progress_(schedule, graphs_, ranks_), times_(schedule, cost.gpu),
+        network_(engine_, static_cast<std::uint32_t>(Kind::network), capacities(topology), network_options(options)),
+        plans_(schedule, topology, cost.collectives, network_, folding), running_(instances.all.size()) {
     std::size_t members = 0;
     for (std::size_t i = 0; i < running_.size(); ++i) {
       running_[i].first_member = members;
@@ -66,9 +72,8 @@ class Replay {
     }
     transfers_left_.resize(members);
     result_.instances.resize(running_.size());
-    for (std::size_t r = 0; r < schedule.ranks.size(); ++r) {
-      result_.trace.ops.emplace_back(schedule.program_of(Rank{static_cast<std::int32_t>(r)}).ops.size());
-    }
+    result_.trace.ops.resize(schedule.ranks.size());
+    for (const Rank rank : ranks_) result_.trace.ops[rank.index()].resize(schedule.program_of(rank).ops.size());
   }
 
   SimulationResult run() {
@@ -106,10 +111,10 @@ class Replay {
   ir::OpInterval& interval(Rank rank, ir::OpIndex op) { return result_.trace.ops[rank.index()][op.index()]; }
 
   void issue_first_ops() {
-    for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
-      const auto predecessors = graphs_[schedule_.ranks[r].program.index()].predecessors();
+    for (const Rank rank : ranks_) {
+      const auto predecessors = graphs_[schedule_.ranks[rank.index()].program.index()].predecessors();
       for (std::size_t op = 0; op < predecessors.size(); ++op) {
-        if (predecessors[op] == 0) issue(Rank{static_cast<std::int32_t>(r)}, ir::OpIndex{static_cast<std::int32_t>(op)});
+        if (predecessors[op] == 0) issue(rank, ir::OpIndex{static_cast<std::int32_t>(op)});
       }
     }
   }
@@ -179,7 +184,7 @@ class Replay {
   void launch(std::uint32_t id, std::uint32_t place) {
     const CollectivePlan& plan = running_[id].shared->plan;
     for (std::int32_t i = plan.launches[place].first; i < plan.launches[place].last; ++i) {
-      network_.start(plan.transfers[i].path, plan.transfers[i].wire, tag_of(id, i));
+      network_.start(plan.transfers[i].path, plan.transfers[i].wire, tag_of(id, i), id);
     }
   }
 
@@ -223,6 +228,7 @@ class Replay {
   const ir::Schedule& schedule_;
   const ir::Instances& instances_;
   Fidelity fidelity_;
+  std::vector<Rank> ranks_;
   std::vector<ProgramGraph> graphs_;
   OpProgress progress_;
   ComputeTimes times_;
@@ -234,11 +240,59 @@ class Replay {
   SimulationResult result_;
 };
 
+/// What happened to representatives happened to all.
+SimulationResult unfold(SimulationResult result, const ir::Instances& instances, const ir::Instances& folded, const Folding& folding) {
+  result.classes = folding.representatives.size();
+  for (std::size_t r = 0; r < folding.class_of_rank.size(); ++r) {
+    const Rank rank{static_cast<std::int32_t>(r)};
+    if (folding.representative(rank) != rank) result.trace.ops[r] = result.trace.ops[folding.representative(rank).index()];
+  }
+  std::vector<InstanceInterval> intervals;
+  for (const ir::Instance& instance : instances.all) {
+    const ir::InstanceMember first = instance.members.front();
+    intervals.push_back(result.instances[folded.at(folding.representative(first.rank), first.op).index()]);
+  }
+  result.instances = std::move(intervals);
+  std::vector<std::vector<LinkId>> links(folding.link_classes.size());
+  for (std::size_t l = 0; l < folding.class_of_link.size(); ++l) {
+    const auto link_class = static_cast<std::size_t>(folding.class_of_link[l]);
+    links[link_class].push_back(LinkId{static_cast<std::int32_t>(l)});
+    result.link_bytes[l] = result.link_bytes[folding.link_classes[link_class].representative.index()];
+  }
+  std::vector<LinkRate> rates;
+  for (const LinkRate& rate : result.link_rates) {
+    for (const LinkId link : links[static_cast<std::size_t>(folding.class_of_link[rate.link.index()])]) {
+      rates.push_back({rate.time, link, rate.rate});
+    }
+  }
+  result.link_rates = std::move(rates);
+  return result;
+}
+
 }  // namespace
+
+std::string_view name_of(Fidelity fidelity) {
+  switch (fidelity) {
+    case Fidelity::bound: return "bound";
+    case Fidelity::flow: return "flow";
+    case Fidelity::flow_exact: return "flow-exact";
+  }
+  throw std::invalid_argument("unknown fidelity");
+}
 
 SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
                           const SimulateOptions& options) {
-  return Replay(schedule, instances, topology, cost, options).run();
+  const auto folding = options.fold ? fold(schedule, topology, cost.collectives, ComputeTimes(schedule, cost.gpu)) : std::nullopt;
+  if (folding) {
+    const ir::Instances folded = fold_instances(schedule, instances, *folding);
+    try {
+      return unfold(Replay(schedule, folded, topology, cost, options, folding->representatives, &*folding).run(), instances, folded, *folding);
+    } catch (const DeadlockError&) {   // told of all ranks below
+    }
+  }
+  std::vector<Rank> all;
+  for (std::size_t r = 0; r < schedule.ranks.size(); ++r) all.push_back(Rank{static_cast<std::int32_t>(r)});
+  return Replay(schedule, instances, topology, cost, options, std::move(all), nullptr).run();
 }
 
 }  // namespace fabricast::sim

@@ -34,7 +34,9 @@ struct Microseconds {
 /// Appends events to a stream, separated by commas, in large pieces.
 class EventWriter {
  public:
-  explicit EventWriter(std::ostream& out) : out_(out) { append(R"({"displayTimeUnit":"ns","traceEvents":[)"); }
+  EventWriter(std::ostream& out, std::string_view source) : out_(out) {
+    format(FMT_COMPILE(R"({{"displayTimeUnit":"ns","otherData":{{"source":"{}"}},"traceEvents":[)"), source);
+  }
 
   void begin_event() {
     if (buffer_.size() >= flush_at) flush();
@@ -175,8 +177,8 @@ void write_counters(EventWriter& events, const Forecast& forecast) {
 
 }  // namespace
 
-void write_chrome_trace(const Forecast& forecast, std::ostream& out) {
-  EventWriter events(out);
+void write_chrome_trace(const Forecast& forecast, std::ostream& out, std::string_view source) {
+  EventWriter events(out, source);
   write_slices(events, forecast);
   if (!forecast.result.link_rates.empty()) write_counters(events, forecast);
   events.finish();

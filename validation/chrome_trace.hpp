@@ -3,12 +3,14 @@
 #pragma once
 
 #include <iosfwd>
+#include <string_view>
 
 #include "validation/forecast.hpp"
 
 namespace fabricast::validation {
 
 /// Times in microseconds with picosecond decimals. Link counters need SimulateOptions::record_link_rates.
-void write_chrome_trace(const Forecast& forecast, std::ostream& out);
+/// `source`, "simulated" or "measured", stands in the file's otherData.
+void write_chrome_trace(const Forecast& forecast, std::ostream& out, std::string_view source = "simulated");
 
 }  // namespace fabricast::validation

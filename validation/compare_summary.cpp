@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t reports_per_table = 3;   // beside the baseline: what 100 columns hold
 constexpr std::size_t longest_name = 18;
-constexpr double least_share_listed = 0.002;   // of the baseline's step; classes that differ by less in every report are gathered
+constexpr double least_difference_listed = 0.002;   // of the baseline's step; classes that differ by less in every report are gathered
 
 std::string shortened(const std::string& name) {
   return name.size() <= longest_name ? name : name.substr(0, longest_name - 2) + "..";
@@ -61,7 +61,7 @@ std::string side_by_side(std::span<const Report> reports) {
 
 bool matters(const TimeClass& row, Seconds step) {
   return std::any_of(row.time.begin(), row.time.end(), [&](Seconds time) {
-    return share_of(Seconds(std::abs((time - row.time.front()).value())), step) >= least_share_listed;
+    return share_of(Seconds(std::abs((time - row.time.front()).value())), step) >= least_difference_listed;
   });
 }
 

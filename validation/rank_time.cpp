@@ -27,9 +27,9 @@ std::vector<Edge> sorted_edges(std::span<const Activity> activities) {
   return edges;
 }
 
-class Sweep {
+class ActivitySweep {
  public:
-  Sweep(SimTime start, std::size_t classes) : now_(start), running_(classes, 0) {
+  ActivitySweep(SimTime start, std::size_t classes) : now_(start), running_(classes, 0) {
     result_.class_busy.resize(classes);
     result_.class_exposed.resize(classes);
   }
@@ -83,7 +83,7 @@ class Sweep {
 }  // namespace
 
 RankTime account(std::span<const Activity> activities, TimeSpan span, std::size_t communication_classes) {
-  Sweep sweep(span.start, communication_classes);
+  ActivitySweep sweep(span.start, communication_classes);
   for (const Edge& edge : sorted_edges(activities)) {
     sweep.advance(edge.time);
     sweep.apply(edge);

@@ -44,7 +44,7 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
 
   Report report;
   report.experiment = experiment.name;
-  report.fidelity = fidelity == sim::Fidelity::bound ? "bound" : "flow";
+  report.fidelity = std::string(sim::name_of(fidelity));
   report.phase = std::string(name_of(experiment.workload.phase));
   report.ranks = static_cast<std::int64_t>(schedule.ranks.size());
   report.nodes = forecast.topology.nodes();
@@ -63,6 +63,7 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
   report.hottest_links = std::move(links.hottest);
   report.memory = summarize_memory(schedule, experiment.cluster.memory_reserve, experiment.cluster.gpu.memory);
   report.expert_load = summarize_expert_load(schedule);
+  report.critical_path = summarize_critical_path(schedule, forecast.instances, result.trace, classes);
   report.events = result.events;
   report.wall_seconds = forecast.wall.value();
   return report;

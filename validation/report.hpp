@@ -4,11 +4,14 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "hardware_models/units.hpp"
+#include "runtime/executor.hpp"
+#include "runtime/numerics.hpp"
 #include "validation/experiment.hpp"
 #include "validation/forecast.hpp"
 
@@ -21,6 +24,7 @@ struct OpSummary {
   Seconds busy;
   Flop flop;
   double bytes = 0;                       // device-memory traffic
+  std::optional<runtime::Spread> each{};  // measured: of one op, over ranks, ops and timed steps
 };
 
 /// Communication of one label; sums over a group's instances, averaged over groups.
@@ -34,6 +38,7 @@ struct CollectiveSummary {
   BytesPerSecond algorithm_bandwidth, bus_bandwidth;   // as nccl-tests defines them: bytes / time, and that times its bus factor
   Seconds busy, exposed;                  // mean over ranks: in progress, and while the rank computes nothing; where several collectives
                                           // are exposed at once each takes an equal share
+  std::optional<runtime::Spread> each{};  // measured: of one member's op, over ranks, ops and timed steps
 };
 
 struct LinkSummary {
@@ -68,6 +73,35 @@ struct Floors {
   double step_over_floor = 1.0;           // step over the largest of them
 };
 
+/// What the step's end waited for, op after op, by class (critical_path.hpp); all of it sums to the step.
+struct CriticalPathSummary {
+  struct Class {
+    std::string label, kind;
+    std::int64_t ops = 0;
+    Seconds time;
+  };
+  Seconds computation, communication, waiting;
+  std::vector<Class> classes;             // those on the path: computation, then communication, in order of first appearance
+};
+
+/// What one knob of the hardware does to throughput with the schedule fixed (sensitivity.hpp).
+struct KnobEffect {
+  std::string knob;
+  double change = 0;                      // the better way, relative: 0.1 is 10 % more, -0.1 is 10 % less
+  double gain = 0, loss = 0;              // relative change of throughput where the knob is better, and as much worse
+  double elasticity = 0;                  // d ln(throughput) / d ln(knob), by central difference
+};
+
+/// Of an execution.
+struct MeasuredFacts {
+  std::string backend;
+  runtime::Machine machine;
+  std::uint64_t seed = 1;
+  std::int64_t warm_up_steps = 0, timed_steps = 0;
+  runtime::Spread step;
+  std::optional<runtime::Numerics> numerics;
+};
+
 struct Report {
   std::string experiment, source = "simulated", fidelity = "flow", phase = "forward";
   std::int64_t ranks = 0, nodes = 0, tokens_per_step = 0;
@@ -84,8 +118,11 @@ struct Report {
   MemorySummary memory;
   ExpertLoad expert_load;
   Floors floors;
+  CriticalPathSummary critical_path;
+  std::vector<KnobEffect> sensitivity;    // empty unless asked for; the largest gain first
   std::uint64_t events = 0;
   double wall_seconds = 0;
+  std::optional<MeasuredFacts> measured;  // absent in forecasts
 };
 
 /// 0 where the whole is 0.

@@ -36,6 +36,14 @@ void write_time(JsonWriter& json, const TimeSummary& time) {
   json.close();
 }
 
+void write_spread(JsonWriter& json, std::string_view name, const runtime::Spread& spread) {
+  json.open_object(name);
+  json.field("p10", spread.p10.value());
+  json.field("median", spread.median.value());
+  json.field("p90", spread.p90.value());
+  json.close();
+}
+
 void write_op(JsonWriter& json, const OpSummary& op) {
   json.open_object();
   json.field("label", op.label);
@@ -44,6 +52,7 @@ void write_op(JsonWriter& json, const OpSummary& op) {
   json.field("busy_seconds", op.busy.value());
   json.field("flop", op.flop.value());
   json.field("bytes", op.bytes);
+  if (op.each) write_spread(json, "each_seconds", *op.each);
   json.close();
 }
 
@@ -62,6 +71,7 @@ void write_collective(JsonWriter& json, const CollectiveSummary& collective) {
   json.field("bus_bytes_per_second", collective.bus_bandwidth.value());
   json.field("busy_seconds", collective.busy.value());
   json.field("exposed_seconds", collective.exposed.value());
+  if (collective.each) write_spread(json, "each_seconds", *collective.each);
   json.close();
 }
 
@@ -97,6 +107,39 @@ void write_breakdown(JsonWriter& json, std::string_view name, const MemorySummar
   json.close();
 }
 
+void write_critical_path(JsonWriter& json, const CriticalPathSummary& path) {
+  json.open_object("critical_path");
+  json.field("computation_seconds", path.computation.value());
+  json.field("communication_seconds", path.communication.value());
+  json.field("waiting_seconds", path.waiting.value());
+  json.open_array("classes");
+  for (const CriticalPathSummary::Class& one : path.classes) {
+    json.open_object();
+    json.field("label", one.label);
+    json.field("kind", one.kind);
+    json.field("ops", one.ops);
+    json.field("seconds", one.time.value());
+    json.close();
+  }
+  json.close();
+  json.close();
+}
+
+void write_sensitivity(JsonWriter& json, const std::vector<KnobEffect>& effects) {
+  if (effects.empty()) return;
+  json.open_array("sensitivity");
+  for (const KnobEffect& effect : effects) {
+    json.open_object();
+    json.field("name", effect.knob);
+    json.field("change", effect.change);
+    json.field("throughput_gain", effect.gain);
+    json.field("throughput_loss", effect.loss);
+    json.field("elasticity", effect.elasticity);
+    json.close();
+  }
+  json.close();
+}
+
 void write_floors_and_engine(JsonWriter& json, const Report& report) {
   json.open_object("floors");
   json.field("compute_seconds", report.floors.compute.value());
@@ -107,6 +150,33 @@ void write_floors_and_engine(JsonWriter& json, const Report& report) {
   json.open_object("engine");
   json.field("events", static_cast<std::int64_t>(report.events));
   json.field("wall_seconds", report.wall_seconds);
+  json.close();
+}
+
+void write_machine(JsonWriter& json, const runtime::Machine& machine) {
+  json.open_object("machine");
+  if (!machine.host.empty()) json.field("host", machine.host);
+  if (!machine.device.empty()) json.field("device", machine.device);
+  if (machine.devices > 0) json.field("devices", machine.devices);
+  if (!machine.driver.empty()) json.field("driver", machine.driver);
+  if (machine.clock_mhz > 0) json.field("clock_mhz", machine.clock_mhz);
+  json.close();
+}
+
+void write_measured(JsonWriter& json, const MeasuredFacts& facts) {
+  json.open_object("measured");
+  json.field("backend", facts.backend);
+  json.field("seed", static_cast<std::int64_t>(facts.seed));
+  json.field("warm_up_steps", facts.warm_up_steps);
+  json.field("timed_steps", facts.timed_steps);
+  write_spread(json, "step_seconds", facts.step);
+  json.close();
+  write_machine(json, facts.machine);
+  if (!facts.numerics) return;
+  json.open_object("numerics");
+  json.field("max_relative_error", facts.numerics->max_relative_error);
+  json.field("tolerance", facts.numerics->tolerance);
+  json.field("passed", facts.numerics->passed);
   json.close();
 }
 
@@ -142,7 +212,10 @@ void write_report(JsonWriter& json, const Report& report) {
   write_links(json, report);
   write_memory(json, report.memory);
   write_expert_load(json, report.expert_load);
+  write_critical_path(json, report.critical_path);
+  write_sensitivity(json, report.sensitivity);
   write_floors_and_engine(json, report);
+  if (report.measured) write_measured(json, *report.measured);
 }
 
 std::string to_json(const Report& report) {

@@ -50,4 +50,7 @@ struct LinkAccount {
 
 [[nodiscard]] ExpertLoad summarize_expert_load(const ir::Schedule& schedule);
 
+[[nodiscard]] CriticalPathSummary summarize_critical_path(const ir::Schedule& schedule, const ir::Instances& instances, const ir::Trace& trace,
+                                                          const OpClasses& classes);
+
 }  // namespace fabricast::validation

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 namespace fabricast::validation {
@@ -10,33 +11,18 @@ namespace fabricast::validation {
 namespace {
 
 constexpr double least_share_listed = 0.002;   // of the step; smaller classes are summed in one line
+constexpr double least_share_on_path = 0.01;   // of the step, likewise
 constexpr std::size_t hottest_links_shown = 5;
 
 std::string heading(const Report& report) {
+  if (report.measured) {
+    return fmt::format("{}: {} step of {} tokens on {} (measured, {} backend)", report.experiment, report.phase,
+                       show_count(static_cast<double>(report.tokens_per_step)), count_of(report.ranks, "rank"), report.measured->backend);
+  }
   return fmt::format("{}: {} step of {} tokens on {} ({}), {} ({})", report.experiment, report.phase,
                      show_count(static_cast<double>(report.tokens_per_step)), count_of(report.ranks, "GPU"), count_of(report.nodes, "node"),
                      report.source, report.fidelity);
 }
-
-std::string headline(const Report& report) {
-  Table table({{"", Table::Align::left}, {"", Table::Align::left}});
-  table.add({"Step", show(report.step)});
-  table.add({"Throughput", fmt::format("{} tokens/s  ({} per GPU)", show_count(report.tokens_per_second),
-                                       show_count(report.tokens_per_second_per_gpu))});
-  table.add({"MFU", fmt::format("{} of {} dense per GPU", show_share(report.mfu), show(report.peak))});
-  table.add({"Memory", fmt::format("{}: {} of {} on the fullest GPU", report.memory.fits ? "fits" : "DOES NOT FIT",
-                                   show_memory(report.memory.peak), show_memory(report.memory.capacity))});
-  if (report.expert_load.imbalance > 1.0) {
-    table.add({"Expert load", fmt::format("most loaded rank has {} the mean", show_factor(report.expert_load.imbalance))});
-  }
-  return table.text() + '\n';
-}
-
-/// Lines of a table of times; classes too small to matter are gathered in one line.
-struct Remainder {
-  std::size_t classes = 0;
-  Seconds busy, exposed;
-};
 
 std::vector<OpSummary> by_time(std::vector<OpSummary> ops) {
   std::stable_sort(ops.begin(), ops.end(), [](const OpSummary& a, const OpSummary& b) { return a.busy > b.busy; });
@@ -47,6 +33,51 @@ std::vector<CollectiveSummary> by_time(std::vector<CollectiveSummary> collective
   std::stable_sort(collectives.begin(), collectives.end(), [](const auto& a, const auto& b) { return a.busy > b.busy; });
   return collectives;
 }
+
+void add_measured(Table& table, const MeasuredFacts& facts) {
+  table.add({"Machine", fmt::format("{}, {}", facts.machine.host, facts.machine.device)});
+  if (!facts.numerics) return;
+  table.add({"Numerics", fmt::format("{}: largest error {:.2e} of the largest logit, tolerance {:.2e}",
+                                     facts.numerics->passed ? "equal to the reference" : "WRONG", facts.numerics->max_relative_error,
+                                     facts.numerics->tolerance)});
+}
+
+std::string measured_table(const Report& report, TextStyle style) {
+  Table table({{"op", Table::Align::left}, {"kind", Table::Align::left}, {"count"}, {"p10"}, {"median"}, {"p90"}});
+  for (const OpSummary& op : by_time(report.ops)) {
+    table.add({op.label, op.kind, show_count(op.count), show(op.each->p10), show(op.each->median), show(op.each->p90)});
+  }
+  if (!report.collectives.empty()) table.add_rule();
+  for (const CollectiveSummary& collective : by_time(report.collectives)) {
+    const runtime::Spread& each = *collective.each;
+    table.add({collective.label, collective.kind, show_count(collective.count), show(each.p10), show(each.median), show(each.p90)});
+  }
+  return style.strong("Each op") + " (over ranks and timed steps)\n" + table.text();
+}
+
+std::string headline(const Report& report) {
+  Table table({{"", Table::Align::left}, {"", Table::Align::left}});
+  table.add({"Step", report.measured ? fmt::format("{}  (median of {}; p10 {}, p90 {})", show(report.measured->step.median),
+                                                    report.measured->timed_steps, show(report.measured->step.p10),
+                                                    show(report.measured->step.p90))
+                                     : show(report.step)});
+  table.add({"Throughput", fmt::format("{} tokens/s  ({} per GPU)", show_count(report.tokens_per_second),
+                                       show_count(report.tokens_per_second_per_gpu))});
+  if (report.peak > FlopPerSecond(0)) table.add({"MFU", fmt::format("{} of {} dense per GPU", show_share(report.mfu), show(report.peak))});
+  table.add({"Memory", fmt::format("{}: {} of {} on the fullest rank", report.memory.fits ? "fits" : "DOES NOT FIT",
+                                   show_memory(report.memory.peak), show_memory(report.memory.capacity))});
+  if (report.expert_load.imbalance > 1.0) {
+    table.add({"Expert load", fmt::format("most loaded rank has {} the mean", show_factor(report.expert_load.imbalance))});
+  }
+  if (report.measured) add_measured(table, *report.measured);
+  return table.text() + '\n';
+}
+
+/// Lines of a table of times; classes too small to matter are gathered in one line.
+struct Remainder {
+  std::size_t classes = 0;
+  Seconds busy, exposed;
+};
 
 void add_computation(Table& table, const Report& report) {
   Remainder rest;
@@ -131,6 +162,45 @@ std::string link_table(const Report& report, TextStyle style) {
   return style.strong("Links") + " (over the step; the hottest below)\n" + table.text() + '\n';
 }
 
+std::string critical_path_table(const Report& report, TextStyle style) {
+  const CriticalPathSummary& path = report.critical_path;
+  if (path.classes.empty()) return {};
+  Table table({{"critical path", Table::Align::left}, {"ops"}, {"time"}, {"of step"}});
+  const auto add = [&](const std::string& name, const std::string& ops, Seconds time) {
+    table.add({name, ops, show(time), show_share(share_of(time, report.step))});
+  };
+  std::vector<CriticalPathSummary::Class> classes = path.classes;
+  std::stable_sort(classes.begin(), classes.end(), [](const auto& a, const auto& b) { return a.time > b.time; });
+  CriticalPathSummary::Class rest;
+  std::int64_t gathered = 0;
+  for (const CriticalPathSummary::Class& one : classes) {
+    if (share_of(one.time, report.step) >= least_share_on_path) {
+      add(one.label, show_count(static_cast<double>(one.ops)), one.time);
+      continue;
+    }
+    gathered += 1;
+    rest.ops += one.ops;
+    rest.time += one.time;
+  }
+  if (gathered > 0) add(fmt::format("other ({})", gathered), show_count(static_cast<double>(rest.ops)), rest.time);
+  table.add_rule();
+  add("computation", "", path.computation);
+  add("communication", "", path.communication);
+  if (path.waiting > Seconds(0)) add("waiting between ops", "", path.waiting);
+  return style.strong("Critical path") + " (what the end of the step waited for, op after op, over all ranks)\n" + table.text() + '\n';
+}
+
+std::string sensitivity_table(const Report& report, TextStyle style) {
+  if (report.sensitivity.empty()) return {};
+  Table table({{"knob", Table::Align::left}, {"throughput"}, {"if worse by as much"}, {"elasticity"}});
+  for (const KnobEffect& effect : report.sensitivity) {
+    table.add({fmt::format("{:.0f} % {} {}", 100 * std::abs(effect.change), effect.change > 0 ? "more" : "less", effect.knob),
+               fmt::format("{:+.2f} %", 100 * effect.gain), fmt::format("{:+.2f} %", 100 * effect.loss),
+               fmt::format("{:+.3f}", effect.elasticity)});
+  }
+  return style.strong("Sensitivity") + " (one knob at a time, the schedule fixed)\n" + table.text() + '\n';
+}
+
 std::string floor_table(const Report& report, TextStyle style) {
   Table table({{"floor", Table::Align::left}, {"time"}, {"step/floor"}});
   const auto add = [&](const std::string& name, Seconds floor) {
@@ -165,9 +235,11 @@ std::string memory_table(const MemorySummary& memory) {
 
 std::string summary(const Report& report, TextStyle style) {
   std::string out = style.strong(heading(report)) + "\n\n" + headline(report);
+  if (report.measured && report.peak == FlopPerSecond(0)) return out + time_table(report, style) + measured_table(report, style);
   out += time_table(report, style) + collective_table(report, style) + link_table(report, style);
   out += style.strong("Memory") + fmt::format(" (rank {}, the fullest)\n", report.memory.fullest.value);
   out += memory_table(report.memory) + '\n';
+  out += critical_path_table(report, style) + sensitivity_table(report, style);
   out += floor_table(report, style) + style.strong("What bounds the step") + '\n';
   for (const std::string& sentence : what_bounds(report)) out += wrap(sentence, 2);
   return out;

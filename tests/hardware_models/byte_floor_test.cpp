@@ -9,6 +9,8 @@
 
 #include "tests/hardware_models/test_cluster.hpp"
 
+namespace fabricast::byte_floor_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 using hw::byte_floor;
@@ -308,3 +310,5 @@ TEST_CASE("the best algorithms reach the floor") {
   CHECK(least_time(lower(CollectiveKind::all_to_all, CollectiveAlgorithm::flat, node_of, exchanged), group, topology) ==
         approximately(floor_seconds(CollectiveKind::all_to_all, group, exchanged, topology)));
 }
+
+}  // namespace fabricast::byte_floor_test

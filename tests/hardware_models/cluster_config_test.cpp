@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+namespace fabricast::cluster_config_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -105,3 +107,5 @@ TEST_CASE("a reserve that leaves no memory is an error") {
   CHECK(contains(error_of("6 GiB", "80 GiB"), "/memory_reserve: \"80 GiB\": leaves nothing of the GPU's memory"));
   CHECK(error_of("6 GiB", "0 B") == "no error");
 }
+
+}  // namespace fabricast::cluster_config_test

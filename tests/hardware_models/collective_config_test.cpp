@@ -6,6 +6,8 @@
 
 #include "hardware_models/config_error.hpp"
 
+namespace fabricast::collective_config_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -75,3 +77,5 @@ TEST_CASE("the same member count twice is refused") {
   by_members.back().first = "02";
   CHECK(mentions(complaint(profile), "given before"));
 }
+
+}  // namespace fabricast::collective_config_test

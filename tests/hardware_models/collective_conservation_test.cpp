@@ -7,6 +7,8 @@
 #include "hardware_models/collectives.hpp"
 #include "tests/hardware_models/replay.hpp"
 
+namespace fabricast::collective_conservation_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 using hw::CollectiveAlgorithm;
@@ -214,3 +216,5 @@ TEST_CASE("a hierarchical all-to-all delivers every piece, and claims what that 
     for (std::size_t piece = 0; piece < n * n; ++piece) CHECK(at[piece] == piece % n);
   }
 }
+
+}  // namespace fabricast::collective_conservation_test

@@ -10,6 +10,8 @@
 
 #include "hardware_models/collective_config.hpp"
 
+namespace fabricast::collective_model_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -225,3 +227,5 @@ TEST_CASE("published collective times that were held out of the fit are met: 6 %
   std::sort(errors.begin(), errors.end());
   CHECK(errors[errors.size() / 2] <= 0.06);
 }
+
+}  // namespace fabricast::collective_model_test

@@ -7,6 +7,8 @@
 
 #include "tests/hardware_models/group.hpp"
 
+namespace fabricast::collectives_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 using hw::CollectiveAlgorithm;
@@ -296,3 +298,5 @@ TEST_CASE("bus factors are those of nccl-tests") {
   CHECK(bus_factor(CollectiveKind::broadcast, 8) == 1.0);
   CHECK(bus_factor(CollectiveKind::send, 2) == 1.0);
 }
+
+}  // namespace fabricast::collectives_test

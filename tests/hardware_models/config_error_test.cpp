@@ -4,6 +4,8 @@
 
 #include <string>
 
+namespace fabricast::config_error_test {
+
 using namespace fabricast::hw;
 
 TEST_CASE("an error's message is one line whatever the text holds") {
@@ -24,3 +26,5 @@ TEST_CASE("a shown value is quoted, escaped and cut at a character") {
   CHECK(shown("aöb", 2) == "\"aö\"... (4 bytes)");
   CHECK(shown("abc", 3) == "\"abc\"");
 }
+
+}  // namespace fabricast::config_error_test

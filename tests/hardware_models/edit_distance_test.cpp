@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+namespace fabricast::edit_distance_test {
+
 using fabricast::hw::nearest;
 
 namespace {
@@ -36,3 +38,5 @@ TEST_CASE("a word unlike all others has no neighbour") {
   CHECK(nearest("x", {"y"}) == std::nullopt);
   CHECK(nearest(std::string(100000, 'l'), keys) == std::nullopt);
 }
+
+}  // namespace fabricast::edit_distance_test

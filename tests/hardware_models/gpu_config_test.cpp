@@ -6,6 +6,8 @@
 
 #include "hardware_models/config_error.hpp"
 
+namespace fabricast::gpu_config_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -102,3 +104,5 @@ TEST_CASE("a chip that can compute nothing is refused") {
   at(gpu, {"peak"}).value = JsonNode::Object{};
   CHECK(mentions(complaint(gpu), "/peak"));
 }
+
+}  // namespace fabricast::gpu_config_test

@@ -10,6 +10,8 @@
 #include "hardware_models/gpu_config.hpp"
 #include "hardware_models/gpu_cost.hpp"
 
+namespace fabricast::gpu_cost_measured_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -113,3 +115,5 @@ TEST_CASE("published attention times that were held out of the fit are met: 6 % 
   }
   CHECK(median(errors) <= 0.06);
 }
+
+}  // namespace fabricast::gpu_cost_measured_test

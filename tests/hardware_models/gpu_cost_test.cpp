@@ -9,6 +9,8 @@
 #include "hardware_models/config_error.hpp"
 #include "hardware_models/gpu_config.hpp"
 
+namespace fabricast::gpu_cost_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -79,6 +81,42 @@ TEST_CASE("ten tiles on ten SMs are one wave, the eleventh starts the next") {
   CHECK(time_of(plain_gpu(), Gemm<std::int64_t>{640, 32, 1000, bf16}) == doctest::Approx(wave).epsilon(1e-12));
   CHECK(time_of(plain_gpu(), Gemm<std::int64_t>{641, 32, 1000, bf16}) == doctest::Approx(2 * wave).epsilon(1e-12));
   CHECK(time_of(plain_gpu(), Gemm<std::int64_t>{320, 65, 1000, bf16}) == doctest::Approx(2 * wave).epsilon(1e-12));
+}
+
+// Ten tiles on the SMs that are left: 10 - 5 take two waves, 10 - 9 ten; one SM is always left.
+TEST_CASE("beside a communication kernel tiles run on the SMs that it leaves") {
+  const double wave = 4.096e-6;
+  const GpuCostModel model(plain_gpu());
+  const auto beside = [&](std::int64_t held) { return model.time(Gemm<std::int64_t>{640, 32, 1000, bf16}, {held, {}}).value(); };
+  CHECK(beside(0) == doctest::Approx(wave).epsilon(1e-12));
+  CHECK(beside(5) == doctest::Approx(2 * wave).epsilon(1e-12));
+  CHECK(beside(9) == doctest::Approx(10 * wave).epsilon(1e-12));
+  CHECK(beside(200) == doctest::Approx(10 * wave).epsilon(1e-12));
+}
+
+// traffic / (bandwidth − held), and never less than half the bandwidth.
+TEST_CASE("beside a communication kernel a pass runs on the memory bandwidth that it leaves") {
+  GpuSpec gpu = plain_gpu();
+  gpu.memory_bandwidth = BytesPerSecond(1e12);
+  const GpuCostModel model(gpu);
+  const auto beside = [&](double held) { return model.time(RmsNorm<std::int64_t>{1'000'000, 8, bf16}, {5, BytesPerSecond(held)}).value(); };
+  const double alone = model.time(RmsNorm<std::int64_t>{1'000'000, 8, bf16}).value();
+  CHECK(beside(0.0) == doctest::Approx(alone).epsilon(1e-12));
+  CHECK(beside(0.2e12) == doctest::Approx(alone / 0.8).epsilon(1e-12));
+  CHECK(beside(0.9e12) == doctest::Approx(alone / 0.5).epsilon(1e-12));
+}
+
+TEST_CASE("no kernel gets faster when more of its GPU is held") {
+  const GpuCostModel model(shipped("h100_sxm_80gb"));
+  Shapes shapes;
+  for (int i = 0; i < 2000; ++i) {
+    const Kernel kernel = shapes.kernel();
+    const GpuLoad less{shapes.upto(60) - 1, BytesPerSecond(1e9 * static_cast<double>(shapes.upto(1500) - 1))};
+    const GpuLoad more{less.streaming_multiprocessors + shapes.upto(60) - 1,
+                       less.memory_bandwidth + BytesPerSecond(1e9 * static_cast<double>(shapes.upto(1500) - 1))};
+    CHECK(model.time(kernel) <= model.time(kernel, less));
+    CHECK(model.time(kernel, less) <= model.time(kernel, more));
+  }
 }
 
 TEST_CASE("filling the pipeline costs a tile as much as prologue_k steps, whatever its k") {
@@ -256,3 +294,5 @@ TEST_CASE("a specification that no chip can have is refused") {
   gpu.contention = 0.6;
   CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
 }
+
+}  // namespace fabricast::gpu_cost_test

@@ -8,6 +8,8 @@
 
 #include "tests/temporary_folder.hpp"
 
+namespace fabricast::json_node_test {
+
 using namespace fabricast::hw;
 
 namespace {
@@ -196,3 +198,5 @@ TEST_CASE("an endless file is an error, not an endless wait") {
   if (!std::filesystem::exists("/dev/zero")) return;
   CHECK_THROWS_WITH_AS((void)parse_json_file("/dev/zero"), "/dev/zero: larger than 4 MiB; no configuration is that large", ConfigError);
 }
+
+}  // namespace fabricast::json_node_test

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+namespace fabricast::json_reader_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -139,3 +141,5 @@ TEST_CASE("a reader of anything but an object is an error") {
   const JsonNode node = object("[1]");
   CHECK(error_of([&] { return ObjectReader(node).integer("a"); }) == "x.json:1: must be an object, but is an array");
 }
+
+}  // namespace fabricast::json_reader_test

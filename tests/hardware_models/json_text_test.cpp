@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace fabricast::hw {
+namespace fabricast::hw::json_text_test {
 
 TEST_CASE("json_quote escapes what JSON forbids in a string and leaves the rest alone") {
   CHECK(json_quote("layer 3 / dispatch") == "\"layer 3 / dispatch\"");
@@ -33,4 +33,4 @@ TEST_CASE("json_number refuses what JSON cannot say") {
   CHECK_THROWS_AS((void)json_number(std::numeric_limits<double>::quiet_NaN()), std::invalid_argument);
 }
 
-}  // namespace fabricast::hw
+}  // namespace fabricast::hw::json_text_test

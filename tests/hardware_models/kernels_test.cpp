@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace fabricast::kernels_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -102,3 +104,5 @@ TEST_CASE("precisions have their sizes and names") {
   CHECK(element_bytes(Precision::fp8) == 1);
   CHECK(name_of(Precision::fp8) == "fp8");
 }
+
+}  // namespace fabricast::kernels_test

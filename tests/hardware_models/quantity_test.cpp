@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+namespace fabricast::quantity_test {
+
 using namespace fabricast;
 using namespace fabricast::hw;
 
@@ -122,3 +124,5 @@ TEST_CASE("numbers beyond a double and numbers with too many digits are errors")
   CHECK(contains(error_of(parse_bytes, "12345678901234567890 B"), "more than 19 digits"));
   CHECK(parse_bytes("1.00000000000000000000000000000 GiB") == Bytes(1 << 30));
 }
+
+}  // namespace fabricast::quantity_test

@@ -12,6 +12,8 @@
 #include "hardware_models/config_error.hpp"
 #include "tests/hardware_models/test_cluster.hpp"
 
+namespace fabricast::topology_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 using hw::FabricKind;
@@ -331,3 +333,5 @@ TEST_CASE("keys that nothing depends on may be zero") {
   one_node.fabric.nic_bandwidth = BytesPerSecond(0);
   CHECK(pointer_of_error(one_node) == "accepted");
 }
+
+}  // namespace fabricast::topology_test

@@ -15,13 +15,18 @@ namespace {
 Rank rank_of(std::size_t index) { return Rank{static_cast<std::int32_t>(index)}; }
 ir::OpIndex op_of(std::size_t index) { return ir::OpIndex{static_cast<std::int32_t>(index)}; }
 
-/// Bytes of all transfers of the flat or ring form: every form moves the same between members, ring all-reduce 2(n-1)·S.
-Bytes lowered_bytes(const ir::ResolvedCollective& c) {
+/// Bytes of all transfers of the flat, ring or hierarchical form. Every form but the last moves the same between members, ring all-reduce
+/// 2(n-1)·S.
+Bytes lowered_bytes(const ir::ResolvedCollective& c, const std::vector<NodeId>& node_of) {
   const bool pairwise = c.kind == hw::CollectiveKind::all_to_all || c.kind == hw::CollectiveKind::send;
-  const auto algorithm = pairwise ? hw::CollectiveAlgorithm::flat : hw::CollectiveAlgorithm::ring;
-  const std::vector<NodeId> one_node(c.members.size(), NodeId{0});
+  auto algorithm = pairwise ? hw::CollectiveAlgorithm::flat : hw::CollectiveAlgorithm::ring;
+  std::vector<NodeId> nodes(c.members.size(), NodeId{0});
+  if (c.algorithm == hw::CollectiveAlgorithm::hierarchical && !node_of.empty()) {
+    for (std::size_t i = 0; i < nodes.size(); ++i) nodes[i] = node_of[c.members[i].index()];
+    if (hw::applies(c.kind, c.algorithm, nodes)) algorithm = c.algorithm;
+  }
   Bytes sum;
-  for (const hw::Phase& phase : hw::lower(c.kind, algorithm, one_node, c.counts)) {
+  for (const hw::Phase& phase : hw::lower(c.kind, algorithm, nodes, c.counts)) {
     for (const hw::Transfer& transfer : phase.transfers) sum += transfer.bytes;
   }
   return sum;
@@ -75,13 +80,13 @@ void check_order(const ir::Schedule& schedule, const ir::Instances& instances, c
   }
 }
 
-void check_bytes(const ir::Schedule& schedule, const runtime::MeasuredRun& run) {
+void check_bytes(const ir::Schedule& schedule, const runtime::MeasuredRun& run, const std::vector<NodeId>& node_of) {
   REQUIRE(run.moved.size() == run.instances.all.size());
   for (std::size_t i = 0; i < run.moved.size(); ++i) {
     const ir::InstanceMember& first = run.instances.all[i].members.front();
     const ir::Op& op = schedule.program_of(first.rank).ops[first.op.index()];
     INFO(ir::describe(schedule, first.rank, first.op));
-    CHECK(run.moved[i] == lowered_bytes(ir::resolve_collective(schedule, first.rank, op)));
+    CHECK(run.moved[i] == lowered_bytes(ir::resolve_collective(schedule, first.rank, op), node_of));
   }
 }
 

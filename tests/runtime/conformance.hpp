@@ -35,8 +35,8 @@ void check_counts(const ir::Schedule& schedule, const RunCounts& counts, int ste
 /// last member has come, and for all members at once.
 void check_order(const ir::Schedule& schedule, const ir::Instances& instances, const ir::Trace& trace);
 
-/// Each instance moved what its lowering into transfers moves.
-void check_bytes(const ir::Schedule& schedule, const runtime::MeasuredRun& run);
+/// Each instance moved what its lowering into transfers moves. node_of as in RunOptions.
+void check_bytes(const ir::Schedule& schedule, const runtime::MeasuredRun& run, const std::vector<NodeId>& node_of = {});
 
 /// Each rank allocated what plan_memory says.
 void check_memory(const ir::Schedule& schedule, const runtime::MeasuredRun& run);

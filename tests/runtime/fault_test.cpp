@@ -10,6 +10,8 @@
 #include "strategies/ir/validate.hpp"
 #include "tests/runtime/tiny.hpp"
 
+namespace fabricast::fault_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 
@@ -191,3 +193,5 @@ TEST_CASE("a run needs a timed step") {
   options.timed_steps = 0;
   CHECK_THROWS_AS((void)runtime::HostExecutor().run(schedule_of({}), options), std::invalid_argument);
 }
+
+}  // namespace fabricast::fault_test

@@ -7,12 +7,20 @@
 #include "tests/runtime/conformance.hpp"
 #include "tests/runtime/tiny.hpp"
 
+namespace fabricast::host_conformance_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 using strategy::ExpertInput;
 using strategy::ExpertPlacement;
 
 namespace {
+
+std::vector<NodeId> nodes_of(const Job& job, const ir::Schedule& schedule) {
+  std::vector<NodeId> nodes;
+  for (const ir::RankBinding& rank : schedule.ranks) nodes.push_back(NodeId{rank.gpu.value / static_cast<std::int32_t>(job.gpus)});
+  return nodes;
+}
 
 runtime::RunOptions short_run() {
   runtime::RunOptions options;
@@ -23,13 +31,14 @@ runtime::RunOptions short_run() {
 }
 
 runtime::MeasuredRun run_and_check(const Job& job, const ir::Schedule& schedule) {
-  const runtime::RunOptions options = short_run();
+  runtime::RunOptions options = short_run();
+  options.node_of = nodes_of(job, schedule);
   RunCounts counts = no_runs(schedule);
   runtime::HostExecutor executor(std::make_unique<CountingCompute>(std::make_unique<runtime::HostCompute>(), counts));
   runtime::MeasuredRun run = executor.run(schedule, options);
   check_counts(schedule, counts, 3);  // the timed step, and one before and one after for the numbers
   check_order(schedule, run.instances, run.steps.at(0));
-  check_bytes(schedule, run);
+  check_bytes(schedule, run, options.node_of);
   check_memory(schedule, run);
   const runtime::Numerics numerics = runtime::check_numerics(schedule, run, problem_of(job), options.seed);
   CAPTURE(numerics.max_relative_error);
@@ -114,6 +123,33 @@ TEST_CASE("host: EP64_TP2 with zipf routing and chunks") {
   Job job = ep64_tp2();
   job.routing.distribution = strategy::RoutingDistribution::zipf;
   job.strategy.overlap_chunks = 2;
+  run_and_check(job);
+}
+
+TEST_CASE("host: hierarchical all-to-all, over relays, with the numbers and more bytes than the flat one") {
+  for (const double exponent : {0.0, 2.0}) {
+    Job job = job_on(4, 2, 8);
+    job.nodes = 4;
+    job.workload.sequences = 16;
+    job.routing.distribution = strategy::RoutingDistribution::zipf;
+    job.routing.exponent = exponent;
+    job.strategy.overlap_chunks = 2;
+    const runtime::MeasuredRun flat = run_and_check(job);
+    job.strategy.algorithms.expert = hw::CollectiveAlgorithm::hierarchical;
+    const ir::Schedule schedule = schedule_of(job);
+    const runtime::MeasuredRun relayed = run_and_check(job, schedule);
+    Bytes flat_bytes, relayed_bytes;
+    for (const Bytes bytes : flat.moved) flat_bytes += bytes;
+    for (const Bytes bytes : relayed.moved) relayed_bytes += bytes;
+    CHECK(relayed_bytes > flat_bytes);
+    REQUIRE(flat.logits.size() == relayed.logits.size());
+    for (std::size_t i = 0; i < flat.logits.size(); ++i) CHECK(flat.logits[i].values == relayed.logits[i].values);
+  }
+}
+
+TEST_CASE("host: EP64_TP2 with hierarchical all-to-all, all 128 ranks") {
+  Job job = ep64_tp2();
+  job.strategy.algorithms.expert = hw::CollectiveAlgorithm::hierarchical;
   run_and_check(job);
 }
 
@@ -293,3 +329,5 @@ TEST_CASE("host: another seed gives other numbers") {
   CHECK(a.logits[0].values != b.logits[0].values);
   CHECK_FALSE(runtime::check_numerics(schedule, a, problem_of(job), options.seed).passed);
 }
+
+}  // namespace fabricast::host_conformance_test

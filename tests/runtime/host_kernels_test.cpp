@@ -13,6 +13,8 @@
 #include "runtime/host_routing.hpp"
 #include "strategies/ir/split_mix.hpp"
 
+namespace fabricast::host_kernels_test {
+
 using namespace fabricast;
 using namespace fabricast::runtime;
 
@@ -212,3 +214,5 @@ TEST_CASE("weighted sum: weights times rows at their places; places without a ro
   CHECK(out.at(0, 0) == doctest::Approx(0.25 * in.at(2, 0) + 0.75 * in.at(0, 0)).epsilon(1e-6));
   CHECK(out.at(1, 1) == in.at(1, 1));
 }
+
+}  // namespace fabricast::host_kernels_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace fabricast::measure_test {
+
 using namespace fabricast;
 using namespace fabricast::runtime;
 
@@ -39,3 +41,5 @@ TEST_CASE("op spreads are of end - start; the median step is the one of median l
   CHECK(spreads[0][1].p90 == to_seconds(SimTime{5}));
   CHECK(length_of(run.median_step()) == to_seconds(SimTime{6}));
 }
+
+}  // namespace fabricast::measure_test

@@ -6,7 +6,10 @@
 #include <limits>
 
 #include "runtime/execute.hpp"
+#include "runtime/host_executor.hpp"
 #include "tests/runtime/tiny.hpp"
+
+namespace fabricast::numerics_test {
 
 using namespace fabricast;
 using namespace fabricast::tests;
@@ -28,7 +31,8 @@ Ran run() {
   runtime::ExecuteOptions options;
   options.problem = problem_of(ran.job);
   options.run.timed_steps = 3;
-  ran.execution = runtime::execute(ran.schedule, options);
+  runtime::HostExecutor executor;
+  ran.execution = runtime::execute(ran.schedule, executor, options);
   return ran;
 }
 
@@ -43,8 +47,9 @@ TEST_CASE("execute checks the numbers where it knows the problem, and measures e
   CHECK(ran.execution.run.steps.size() == 3);
   CHECK(ran.execution.run.step_length.p10 <= ran.execution.run.step_length.median);
   CHECK(ran.execution.run.step_length.median > Seconds(0));
-  CHECK(runtime::execute(ran.schedule, {}).run.logits.empty());
-  CHECK_FALSE(runtime::execute(ran.schedule, {}).numerics);
+  runtime::HostExecutor executor;
+  CHECK(runtime::execute(ran.schedule, executor, {}).run.logits.empty());
+  CHECK_FALSE(runtime::execute(ran.schedule, executor, {}).numerics);
 }
 
 TEST_CASE("one logit off by more than the tolerance of the largest fails the check; by less it does not") {
@@ -87,3 +92,5 @@ TEST_CASE("missing logits, and logits of another problem, are our mistake") {
   ran.job.workload.sequence_length = 4;
   CHECK_THROWS_AS((void)check(ran), std::logic_error);
 }
+
+}  // namespace fabricast::numerics_test

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <set>
 
+namespace fabricast::random_values_test {
+
 using namespace fabricast::runtime;
 
 TEST_CASE("a weight matrix has mean 0 and variance 1 / rows") {
@@ -62,3 +64,5 @@ TEST_CASE("tokens lie in the vocabulary, use all of it, and differ by micro-batc
   CHECK(seen.size() == 20);
   CHECK(equal < 120);  // 60 expected of 1200 by chance
 }
+
+}  // namespace fabricast::random_values_test

@@ -8,6 +8,8 @@
 #include "runtime/bf16.hpp"
 #include "runtime/random_values.hpp"
 
+namespace fabricast::reference_test {
+
 using namespace fabricast;
 using namespace fabricast::runtime;
 
@@ -121,3 +123,5 @@ TEST_CASE("in bf16 the model is the rounded weights: near the other, not equal")
   CHECK(d > 1e-4);
   CHECK(d < 0.1);
 }
+
+}  // namespace fabricast::reference_test

@@ -10,6 +10,8 @@
 #include "strategies/ir/resolve.hpp"
 #include "tests/runtime/tiny.hpp"
 
+namespace fabricast::row_order_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 
@@ -165,3 +167,5 @@ TEST_CASE("the experts of a shard are those of its own source, whoever dispatche
     }
   }
 }
+
+}  // namespace fabricast::row_order_test

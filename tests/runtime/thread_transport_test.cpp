@@ -10,6 +10,8 @@
 #include "runtime/bf16.hpp"
 #include "runtime/exchange_data.hpp"
 
+namespace fabricast::thread_transport_test {
+
 using namespace fabricast;
 using namespace fabricast::runtime;
 using hw::CollectiveKind;
@@ -210,3 +212,5 @@ TEST_CASE("nobody starts before the last has come") {
   CHECK(*started >= before);
   CHECK(transport.advance(a) == started);
 }
+
+}  // namespace fabricast::thread_transport_test

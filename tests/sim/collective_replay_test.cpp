@@ -9,6 +9,8 @@
 #include "tests/sim/replays.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
+namespace fabricast::collective_replay_test {
+
 using namespace fabricast;
 using hw::CollectiveAlgorithm;
 using hw::CollectiveKind;
@@ -164,3 +166,5 @@ TEST_CASE("one collective takes no less time with more bytes and no more with mo
     }
   }
 }
+
+}  // namespace fabricast::collective_replay_test

@@ -9,6 +9,8 @@
 #include "tests/sim/replays.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
+namespace fabricast::deadlock_test {
+
 using namespace fabricast;
 using ir::Axis;
 using ir::HandMade;
@@ -87,3 +89,5 @@ TEST_CASE("the same ring without the first wait runs through") {
   std::swap(made.schedule().programs[0].ops[1], made.schedule().programs[0].ops[2]);
   CHECK(message_of(made, 2) == "no deadlock");
 }
+
+}  // namespace fabricast::deadlock_test

@@ -8,6 +8,8 @@
 
 #include "tests/sim/random.hpp"
 
+namespace fabricast::engine_test {
+
 using namespace fabricast;
 using sim::Engine;
 using sim::Event;
@@ -105,3 +107,5 @@ TEST_CASE("two engines interleaved in one process do what each does alone") {
   CHECK(b.seen == alone_b.seen);
   CHECK(a.seen != b.seen);
 }
+
+}  // namespace fabricast::engine_test

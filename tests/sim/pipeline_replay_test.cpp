@@ -10,6 +10,8 @@
 #include "tests/sim/replays.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
+namespace fabricast::pipeline_replay_test {
+
 using namespace fabricast;
 using ir::Axis;
 using ir::HandMade;
@@ -120,3 +122,5 @@ TEST_CASE("a forward pipeline fills in p-1 units") {
     }
   }
 }
+
+}  // namespace fabricast::pipeline_replay_test

@@ -13,6 +13,8 @@
 #include "tests/sim/random_schedule.hpp"
 #include "tests/sim/replays.hpp"
 
+namespace fabricast::random_replay_test {
+
 using namespace fabricast;
 using sim::Fidelity;
 
@@ -179,3 +181,5 @@ TEST_CASE("all rates times four and latencies zero: a random schedule takes a qu
     REQUIRE(std::abs(slow - 4.0 * fast) <= 1e-9);
   });
 }
+
+}  // namespace fabricast::random_replay_test

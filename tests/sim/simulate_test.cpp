@@ -7,6 +7,8 @@
 #include "tests/sim/replays.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
+namespace fabricast::simulate_test {
+
 using namespace fabricast;
 using hw::CollectiveKind;
 using ir::Axis;
@@ -200,3 +202,5 @@ TEST_CASE("recorded link rates end at zero and carry what was sent") {
   }
   CHECK(replay(cluster, message(GpuId{0}, GpuId{1}, 1'000'000).schedule()).link_rates.empty());
 }
+
+}  // namespace fabricast::simulate_test

@@ -13,6 +13,8 @@
 #include "tests/hardware_models/test_cluster.hpp"
 #include "tests/strategies/guide.hpp"
 
+namespace fabricast::build_test {
+
 using namespace fabricast;
 using namespace fabricast::strategy;
 
@@ -242,3 +244,5 @@ TEST_CASE("building twice gives the same schedule") {
   REQUIRE(a.programs[0].ops.size() == guide().programs[0].ops.size());
   for (std::size_t i = 0; i < a.programs[0].ops.size(); ++i) CHECK(a.programs[0].ops[i].after == guide().programs[0].ops[i].after);
 }
+
+}  // namespace fabricast::build_test

@@ -8,6 +8,8 @@
 #include "hardware_models/config_error.hpp"
 #include "tests/strategies/guide.hpp"
 
+namespace fabricast::degrees_test {
+
 using namespace fabricast;
 using namespace fabricast::strategy;
 
@@ -60,3 +62,5 @@ TEST_CASE("inconsistent degrees are rejected at the key at fault") {
   CHECK(pointer_of_error([](M&, W&, S& s) { s.expert_input = ExpertInput::replicated; s.expert_tensor = 1; }) == "/strategy/expert_input");
   CHECK(pointer_of_error([](M&, W&, S& s) { s.overlap_chunks = 10001; }) == "/strategy/overlap/chunks");
 }
+
+}  // namespace fabricast::degrees_test

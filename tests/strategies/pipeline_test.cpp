@@ -6,6 +6,8 @@
 #include <set>
 #include <tuple>
 
+namespace fabricast::pipeline_test {
+
 using namespace fabricast::strategy;
 
 namespace {
@@ -61,3 +63,5 @@ TEST_CASE("interleaved forward units go through the chunks in groups of as many 
                                            {Pass::forward, 2, 0}, {Pass::forward, 3, 0}, {Pass::forward, 2, 1}, {Pass::forward, 3, 1}};
   CHECK(order == expected);
 }
+
+}  // namespace fabricast::pipeline_test

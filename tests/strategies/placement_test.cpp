@@ -6,6 +6,8 @@
 
 #include "hardware_models/config_error.hpp"
 
+namespace fabricast::placement_test {
+
 using namespace fabricast;
 using namespace fabricast::strategy;
 using ir::Axis;
@@ -76,3 +78,5 @@ TEST_CASE("an axis order that misses an axis is the user's mistake") {
   CHECK_THROWS_AS((void)place(guide, {Axis::tensor, Axis::data}), hw::ConfigError);
   CHECK_THROWS_AS((void)place(guide, {Axis::tensor, Axis::data, Axis::data, Axis::pipeline}), hw::ConfigError);
 }
+
+}  // namespace fabricast::placement_test

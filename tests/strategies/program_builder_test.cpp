@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace fabricast::program_builder_test {
+
 using namespace fabricast;
 using namespace fabricast::strategy;
 using ir::Extent;
@@ -65,3 +67,5 @@ TEST_CASE("a writer waits for earlier readers of what it overwrites, readers not
   CHECK(program.ops[2].after == std::vector{ir::OpIndex{0}});
   CHECK(program.ops[3].after == std::vector{reader_a, reader_b});
 }
+
+}  // namespace fabricast::program_builder_test

@@ -14,6 +14,8 @@
 #include "hardware_models/config_error.hpp"
 #include "tests/strategies/guide.hpp"
 
+namespace fabricast::routing_builder_test {
+
 using namespace fabricast;
 using namespace fabricast::strategy;
 
@@ -159,3 +161,5 @@ TEST_CASE("a source uses its own copy, else its node's, else all of them") {
   CHECK(nearest[0][0][1].positions == std::vector{1});
   CHECK(nearest[0][0][2].positions == std::vector{2, 3});
 }
+
+}  // namespace fabricast::routing_builder_test

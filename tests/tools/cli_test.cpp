@@ -11,6 +11,8 @@
 #include <sstream>
 #include <string>
 
+namespace fabricast::cli_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -70,7 +72,7 @@ const std::string small = "configs/experiments/mixtral_8x7b_ep8.json";
 }  // namespace
 
 TEST_CASE("help and version are results: standard output, exit 0, with a worked example each") {
-  for (const std::string command : {"", "simulate ", "compare ", "describe "}) {
+  for (const std::string command : {"", "simulate ", "compare ", "describe ", "audit ", "check ", "execute ", "merge "}) {
     const Ran ran = fabricast(command + "--help");
     CHECK(ran.code == 0);
     CHECK(ran.err.empty());
@@ -205,3 +207,35 @@ TEST_CASE("describe lists every rank once and dumps the schedule") {
 TEST_CASE("a reader that goes away is no error") {
   CHECK(fabricast("simulate " + small + " --json -; echo $? >&2; } | { true").err == "0\n");
 }
+
+TEST_CASE("execute runs all 128 ranks for real and writes a report, a timeline and a trace by op id") {
+  const Directory directory;
+  const std::string json = directory / "r.json", trace = directory / "t.json", measured = directory / "m.jsonl";
+  const Ran ran = fabricast("execute configs/experiments/ep64_tp2_tiny.json --steps 2 --warm-up 0 --set 'strategy.overlap={\"chunks\":2}' --json " +
+                            json + " --trace " + trace + " --measured " + measured);
+  CHECK_MESSAGE(ran.code == 0, ran.err);
+  CHECK(ran.out.find("equal to the reference") != std::string::npos);
+  const auto report = nlohmann::json::parse(read(json));
+  CHECK(report.at("schema") == "fabricast.report/1");
+  CHECK(report.at("source") == "measured");
+  CHECK(report.at("ranks") == 128);
+  CHECK(report.at("tokens_per_second") > 0);
+  CHECK(report.at("numerics").at("passed") == true);
+  CHECK(report.at("measured").at("timed_steps") == 2);
+  CHECK(nlohmann::json::parse(read(trace)).at("otherData").at("source") == "measured");
+  const std::string records = read(measured);
+  const auto header = nlohmann::json::parse(records.substr(0, records.find('\n')));
+  CHECK(std::count(records.begin(), records.end(), '\n') == header.at("ops").get<int>() + 1);
+}
+
+TEST_CASE("execute refuses what it cannot do in one line and leaves no file") {
+  check_input_at_fault("execute", "needs an experiment file");
+  check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --steps 0", "--steps is 1 to 100000");
+  check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --backend gpu", "--backend is");
+  const Directory directory;
+  check_input_at_fault("execute configs/experiments/ep64_tp2.json --json " + (directory / "r.json"), "GB together and this machine has");
+  check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --set model.precision=fp8 --json " + (directory / "r.json"), "fp8");
+  CHECK(fs::is_empty(directory.path()));
+}
+
+}  // namespace fabricast::cli_test

@@ -12,6 +12,8 @@
 #include "tests/sim/replays.hpp"
 #include "tests/validation/observed_step.hpp"
 
+namespace fabricast::chrome_trace_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -110,3 +112,5 @@ TEST_CASE("link rates become counters of the node, in percent") {
   CHECK(names.size() == 4);
   CHECK(samples == std::vector<std::pair<double, double>>{{0, 12.5}, {4, 0}});
 }
+
+}  // namespace fabricast::chrome_trace_test

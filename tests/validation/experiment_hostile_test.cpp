@@ -7,6 +7,8 @@
 #include "tests/validation/small_experiment.hpp"
 #include "validation/experiment.hpp"
 
+namespace fabricast::experiment_hostile_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 
@@ -124,3 +126,5 @@ TEST_CASE("a bomb of brackets in a named file is a ConfigError") {
   CHECK(contains(message, "bomb.json:1: "));
   CHECK(contains(message, "nested deeper than 64 levels"));
 }
+
+}  // namespace fabricast::experiment_hostile_test

@@ -8,6 +8,8 @@
 #include "tests/temporary_folder.hpp"
 #include "tests/validation/small_experiment.hpp"
 
+namespace fabricast::experiment_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 using validation::Experiment;
@@ -238,3 +240,5 @@ TEST_CASE("an error that knows only the key gets file, line and value") {
   CHECK(place("/nowhere") == split.path() + ":1: /nowhere: wrong; right would be 4");
   CHECK(place("") == "wrong; right would be 4");
 }
+
+}  // namespace fabricast::experiment_test

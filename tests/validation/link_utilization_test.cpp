@@ -7,6 +7,8 @@
 #include "strategies/ir/split_mix.hpp"
 #include "tests/hardware_models/test_cluster.hpp"
 
+namespace fabricast::link_utilization_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -95,3 +97,5 @@ TEST_CASE("averaging over the resolution keeps the bytes") {
   CHECK(series.samples.size() < 60);
   CHECK(carried(series, end) == doctest::Approx(bytes).epsilon(1e-9));
 }
+
+}  // namespace fabricast::link_utilization_test

@@ -5,6 +5,8 @@
 
 #include "tests/validation/small_experiment.hpp"
 
+namespace fabricast::model_config_test {
+
 using namespace fabricast;
 using namespace fabricast::tests;
 using strategy::ModelSpec;
@@ -106,3 +108,5 @@ TEST_CASE("a model whose parameters cannot be counted is an error") {
   CHECK_THROWS_WITH_AS((void)read(text),
                        "m.json:1: the model would have 5.67e+22 parameters; at most 2^53 can be counted", hw::ConfigError);
 }
+
+}  // namespace fabricast::model_config_test

@@ -7,6 +7,8 @@
 #include "strategies/ir/split_mix.hpp"
 #include "tests/validation/observed_step.hpp"
 
+namespace fabricast::rank_time_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -96,3 +98,5 @@ TEST_CASE("communication under computation is hidden, and waiting counts where n
   CHECK(time.waiting == SimTime(4));
   CHECK(time.class_busy == std::vector<SimTime>{SimTime(0), SimTime(10)});
 }
+
+}  // namespace fabricast::rank_time_test

@@ -6,6 +6,8 @@
 #include "validation/report.hpp"
 #include "validation/summary.hpp"
 
+namespace fabricast::report_json_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -136,3 +138,5 @@ TEST_CASE("summaries fit 100 columns and say in three sentences what bounds the 
     CHECK(text.find("inf ") == std::string::npos);
   }
 }
+
+}  // namespace fabricast::report_json_test

@@ -4,6 +4,8 @@
 
 #include "tests/validation/observed_step.hpp"
 
+namespace fabricast::report_parts_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 using fabricast::tests::picoseconds;
@@ -114,3 +116,5 @@ TEST_CASE("an empty schedule takes no time and divides by nothing") {
   CHECK(time.total.overlap_fraction == 0);
   CHECK(summarize_expert_load(schedule).imbalance == 1.0);
 }
+
+}  // namespace fabricast::report_parts_test

@@ -15,6 +15,8 @@
 #include "validation/forecast.hpp"
 #include "validation/summary.hpp"
 
+namespace fabricast::report_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -129,3 +131,5 @@ TEST_CASE("bytes that a description sends out of nodes are those that the simula
     CHECK(total(description.memory.breakdown) == description.memory.peak);
   }
 }
+
+}  // namespace fabricast::report_test

@@ -23,6 +23,8 @@
 #include "tests/temporary_folder.hpp"
 #include "validation/experiment.hpp"
 
+namespace fabricast::schema_test {
+
 namespace fs = std::filesystem;
 using nlohmann::json;
 using namespace fabricast;
@@ -129,6 +131,18 @@ TEST_CASE("every shipped configuration names its schema and satisfies it") {
   CHECK(count >= 20);
 }
 
+TEST_CASE("the baseline that our CI checks satisfies its schema, and one with an unknown key or no tolerance does not") {
+  const Schema schema("baseline.schema.json");
+  json baseline = parse(configs.parent_path() / "validation/baselines/main.json");
+  CHECK(schema.complaint(baseline) == "");
+  json& metric = baseline["experiments"][0]["metrics"]["tokens_per_second"];
+  metric["unknown_key"] = 1;
+  CHECK(schema.complaint(baseline) != "");
+  metric.erase("unknown_key");
+  metric.erase("relative");
+  CHECK(schema.complaint(baseline) != "");
+}
+
 TEST_CASE("an experiment with all its files inlined satisfies the schema and the reader") {
   const Schema schema("experiment.schema.json");
   const tests::TemporaryFolder folder("schema_whole");
@@ -218,3 +232,5 @@ TEST_CASE("every form of a quantity that the reader takes satisfies the schema")
     CHECK(reader_complaint(changed, folder) == "");
   }
 }
+
+}  // namespace fabricast::schema_test

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+namespace fabricast::strategy_config_test {
+
 using namespace fabricast;
 using strategy::StrategySpec;
 using validation::read_strategy;
@@ -93,3 +95,5 @@ TEST_CASE("a degree is at least 1 and no cluster has more than 2^20 GPUs") {
   CHECK(error_of(R"({"tensor": 1048576})") == "no error");
   CHECK(contains(error_of(R"({"tensr": 2})"), "unknown key \"tensr\"; did you mean \"tensor\"?"));
 }
+
+}  // namespace fabricast::strategy_config_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace fabricast::text_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -67,3 +69,5 @@ TEST_CASE("text is stressed only where colour is on") {
   CHECK(TextStyle{false}.strong("Links") == "Links");
   CHECK(TextStyle{true}.strong("Links") == "\x1b[1mLinks\x1b[0m");
 }
+
+}  // namespace fabricast::text_test

@@ -6,6 +6,8 @@
 
 #include "tests/validation/observed_step.hpp"
 
+namespace fabricast::trace_comparison_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -63,3 +65,5 @@ TEST_CASE("a trace of another schedule is refused") {
   CHECK_THROWS_AS((void)compare_traces(schedule, instances, shorter, trace), std::invalid_argument);
   CHECK_THROWS_AS((void)compare_traces(schedule, instances, trace, fewer), std::invalid_argument);
 }
+
+}  // namespace fabricast::trace_comparison_test

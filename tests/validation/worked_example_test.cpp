@@ -8,6 +8,8 @@
 #include "validation/forecast.hpp"
 #include "validation/report.hpp"
 
+namespace fabricast::worked_example_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -148,3 +150,5 @@ TEST_CASE("skew makes the step longer: the most loaded expert is waited for") {
   CHECK(skewed.step > guide().step);
   CHECK(skewed.model_flop_per_step.value() == near(guide().model_flop_per_step.value()));
 }
+
+}  // namespace fabricast::worked_example_test

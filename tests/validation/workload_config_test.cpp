@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+namespace fabricast::workload_config_test {
+
 using namespace fabricast;
 using namespace fabricast::validation;
 
@@ -68,3 +70,5 @@ TEST_CASE("a seed is no negative number and an exponent lies in its range") {
   CHECK(contains(error_of([] { return routing(R"({"distribution": "zipf", "exponent": 11})"); }), "out of range"));
   CHECK(contains(error_of([] { return routing(R"({"distribution": "zip"})"); }), "did you mean \"zipf\"?"));
 }
+
+}  // namespace fabricast::workload_config_test

@@ -64,6 +64,11 @@ void Syntax::argument(const std::string& name, std::string& target, const std::s
   command_.add_option(name, target, help)->required()->type_name(type);
 }
 
+void Syntax::optional_argument(const std::string& name, std::optional<std::string>& target, const std::string& help,
+                               const std::string& type) {
+  command_.add_option(name, target, help)->type_name(type);
+}
+
 void Syntax::arguments(const std::string& name, std::vector<std::string>& target, const std::string& help, const std::string& type) {
   command_.add_option(name, target, help)->required()->type_name(type);
 }

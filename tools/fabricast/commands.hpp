@@ -10,5 +10,10 @@ namespace fabricast::tools {
 [[nodiscard]] std::unique_ptr<Command> make_simulate_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_compare_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_describe_command(Syntax& syntax);
+[[nodiscard]] std::unique_ptr<Command> make_audit_command(Syntax& syntax);
+[[nodiscard]] std::unique_ptr<Command> make_check_command(Syntax& syntax);
+[[nodiscard]] std::unique_ptr<Command> make_validate_command(Syntax& syntax);
+[[nodiscard]] std::unique_ptr<Command> make_execute_command(Syntax& syntax);
+[[nodiscard]] std::unique_ptr<Command> make_merge_command(Syntax& syntax);
 
 }  // namespace fabricast::tools

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hardware_models/config_error.hpp"
+#include "runtime/executor.hpp"
 #include "tools/fabricast/commands.hpp"
 #include "tools/fabricast/options.hpp"
 #include "tools/fabricast/output.hpp"
@@ -26,6 +27,11 @@ const std::vector<CommandEntry>& commands() {
       {"simulate", "Forecast one step of an experiment", make_simulate_command},
       {"compare", "Forecast experiments side by side; the first is the baseline", make_compare_command},
       {"describe", "Show what an experiment runs where, without simulating it", make_describe_command},
+      {"audit", "Judge a published table of claims by what the model says", make_audit_command},
+      {"check", "Hold predictions against a committed baseline, for CI", make_check_command},
+      {"validate", "Hold a forecast against a measured step, op by op", make_validate_command},
+      {"execute", "Run an experiment's schedule for real, measure it and check its numbers", make_execute_command},
+      {"merge", "Merge the measured traces of single ranks into one", make_merge_command},
   };
   return entries;
 }
@@ -51,6 +57,10 @@ ExitCode run(int argc, char** argv) {
     return complain(error.what(), ExitCode::input_at_fault);
   } catch (const OutputError& error) {
     return complain(error.what(), ExitCode::input_at_fault);
+  } catch (const runtime::BackendUnavailable& error) {
+    return complain(error.what(), ExitCode::input_at_fault);
+  } catch (const runtime::ExecutionError& error) {
+    return complain(error.what(), ExitCode::answer_is_no);
   } catch (const std::bad_alloc&) {
     return complain("not enough memory for an experiment of this size", ExitCode::input_at_fault);
   } catch (const std::exception& error) {

@@ -1,9 +1,25 @@
 #include "tools/fabricast/options.hpp"
 
+#include <array>
+
 #include "hardware_models/edit_distance.hpp"
 #include "tools/fabricast/output.hpp"
 
 namespace fabricast::tools {
+
+namespace {
+
+sim::Fidelity fidelity_named(const std::string& name) {
+  constexpr std::array all{sim::Fidelity::bound, sim::Fidelity::flow, sim::Fidelity::flow_exact};
+  std::vector<std::string> names;
+  for (const sim::Fidelity fidelity : all) {
+    if (name == sim::name_of(fidelity)) return fidelity;
+    names.emplace_back(sim::name_of(fidelity));
+  }
+  throw UsageError("--fidelity is 'bound', 'flow' or 'flow-exact', not '" + name + "'" + did_you_mean(name, names));
+}
+
+}  // namespace
 
 void CommonOptions::declare(Syntax& syntax) {
   syntax.option("--set", sets, "Change a key of the experiment, or of a file that it names; repeatable", "PATH.TO.KEY=VALUE");
@@ -15,18 +31,17 @@ bool CommonOptions::prints_summary() const { return !quiet && !(json && Output::
 
 void SimulationOptions::declare(Syntax& syntax, const std::string& trace_help) {
   syntax.option("--trace", trace, trace_help, "FILE");
-  syntax.option("--fidelity", fidelity, "Network model: bound (byte floor plus latency) or flow (links shared max-min fairly)", "bound|flow");
+  syntax.option("--fidelity", fidelity,
+                "Network model: bound (byte floor plus latency), flow (links shared max-min fairly; flows that end within 1 % of their time "
+                "may end together) or flow-exact (no such liberty)",
+                "bound|flow|flow-exact");
   syntax.flag("--require-fit", require_fit, "Exit with 1 if the fullest GPU's memory does not suffice");
 }
 
 sim::SimulateOptions SimulationOptions::simulate_options() const {
   sim::SimulateOptions options;
   options.record_link_rates = trace.has_value();
-  if (fidelity == "bound") {
-    options.fidelity = sim::Fidelity::bound;
-  } else if (fidelity != "flow") {
-    throw UsageError("--fidelity is 'bound' or 'flow', not '" + fidelity + "'" + did_you_mean(fidelity, {"bound", "flow"}));
-  }
+  options.fidelity = fidelity_named(fidelity);
   return options;
 }
 

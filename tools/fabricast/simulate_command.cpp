@@ -7,6 +7,7 @@
 #include "validation/experiment.hpp"
 #include "validation/forecast.hpp"
 #include "validation/report.hpp"
+#include "validation/sensitivity.hpp"
 #include "validation/summary.hpp"
 
 namespace fabricast::tools {
@@ -22,11 +23,13 @@ class SimulateCommand final : public Command {
   CommonOptions common_;
   SimulationOptions simulation_;
   std::string experiment_;
+  bool sensitivity_ = false;
 };
 
 SimulateCommand::SimulateCommand(Syntax& syntax) {
   syntax.argument("experiment", experiment_, "Experiment file");
   simulation_.declare(syntax, "Write a Chrome trace, which https://ui.perfetto.dev opens");
+  syntax.flag("--sensitivity", sensitivity_, "Say what 10 % better hardware would bring, one knob at a time with the schedule fixed");
   common_.declare(syntax);
   syntax.example(
       "Example: twice the sequences on GPUs of 64 GiB, with a timeline\n"
@@ -42,7 +45,8 @@ ExitCode SimulateCommand::run() const {
   if (simulation_.trace) trace.emplace(*simulation_.trace);
 
   const validation::Forecast forecast = validation::forecast(experiment, options);
-  const validation::Report report = validation::summarize(experiment, forecast, options.fidelity);
+  validation::Report report = validation::summarize(experiment, forecast, options.fidelity);
+  if (sensitivity_) report.sensitivity = validation::sensitivity(experiment, forecast, options);
   if (trace) {
     validation::write_chrome_trace(forecast, trace->stream());
     trace->commit();

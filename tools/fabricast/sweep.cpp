@@ -47,9 +47,13 @@ std::vector<std::vector<std::string>> combinations(const std::vector<std::string
   return all;
 }
 
-std::string path_for(const std::string& path, const std::string& experiment) {
-  std::string name = experiment;
+std::string plain_name(std::string name) {
   for (char& c : name) c = is_plain(c) ? c : '_';
+  return name;
+}
+
+std::string path_for(const std::string& path, const std::string& experiment) {
+  const std::string name = plain_name(experiment);
   const std::filesystem::path file(path);
   if (std::filesystem::is_directory(file)) return (file / (name + ".trace.json")).string();
   return (file.parent_path() / (file.stem().string() + "." + name + file.extension().string())).string();

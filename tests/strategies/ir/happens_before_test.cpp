@@ -9,7 +9,7 @@
 #include "strategies/ir/split_mix.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
-namespace fabricast::ir {
+namespace fabricast::ir::happens_before_test {
 
 namespace {
 
@@ -54,4 +54,4 @@ TEST_CASE("an op happens before another exactly if streams and edges lead from i
   }
 }
 
-}  // namespace fabricast::ir
+}  // namespace fabricast::ir::happens_before_test

@@ -8,7 +8,7 @@
 #include "strategies/ir/validate.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
-namespace fabricast::ir {
+namespace fabricast::ir::instances_test {
 
 namespace {
 
@@ -142,4 +142,4 @@ TEST_CASE("a send without receive and a receive without send are named") {
   }
 }
 
-}  // namespace fabricast::ir
+}  // namespace fabricast::ir::instances_test

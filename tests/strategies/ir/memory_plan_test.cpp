@@ -11,7 +11,7 @@
 #include "strategies/ir/validate.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
-namespace fabricast::ir {
+namespace fabricast::ir::memory_plan_test {
 
 namespace {
 
@@ -204,4 +204,4 @@ TEST_CASE("live_peak is what an op-by-op count finds") {
   }
 }
 
-}  // namespace fabricast::ir
+}  // namespace fabricast::ir::memory_plan_test

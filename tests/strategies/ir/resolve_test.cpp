@@ -9,7 +9,7 @@
 #include "tests/strategies/ir/hand_made.hpp"
 #include "tests/strategies/ir/random_plans.hpp"
 
-namespace fabricast::ir {
+namespace fabricast::ir::resolve_test {
 
 namespace {
 
@@ -213,4 +213,4 @@ TEST_CASE("a buffer takes rows times row bytes") {
   CHECK(bytes_of({LabelId{0}, BufferKind::expert_weights, {Of::hosted_experts, 16, {}}, 10, {}}, s, rank(0)) == Bytes(320));
 }
 
-}  // namespace fabricast::ir
+}  // namespace fabricast::ir::resolve_test

@@ -7,7 +7,7 @@
 #include "strategies/ir/routing.hpp"
 #include "tests/strategies/ir/random_plans.hpp"
 
-namespace fabricast::ir {
+namespace fabricast::ir::routing_assignment_test {
 
 namespace {
 
@@ -100,4 +100,4 @@ TEST_CASE("the assignment is a function of seed, step and source alone") {
   CHECK(plan.experts_of({}, 0) != one_block(16, 4, 64, 4).experts_of({}, 0));
 }
 
-}  // namespace fabricast::ir
+}  // namespace fabricast::ir::routing_assignment_test

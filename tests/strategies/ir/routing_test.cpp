@@ -10,7 +10,7 @@
 
 #include "tests/strategies/ir/random_plans.hpp"
 
-namespace fabricast::ir {
+namespace fabricast::ir::routing_test {
 
 namespace {
 
@@ -262,4 +262,4 @@ TEST_CASE("impossible counts and placements are refused with their place") {
   CHECK_THROWS_AS((void)RoutingPlan::uniform(s, 1), std::invalid_argument);
 }
 
-}  // namespace fabricast::ir
+}  // namespace fabricast::ir::routing_test

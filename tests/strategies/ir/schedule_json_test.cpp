@@ -9,7 +9,7 @@
 #include "hardware_models/json_reader.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
-namespace fabricast::ir {
+namespace fabricast::ir::schedule_json_test {
 
 namespace {
 
@@ -97,4 +97,4 @@ TEST_CASE("a schedule without ranks, ops or routing is a valid document") {
   CHECK(std::holds_alternative<std::nullptr_t>(dump.find("routing")->value));
 }
 
-}  // namespace fabricast::ir
+}  // namespace fabricast::ir::schedule_json_test

@@ -7,7 +7,7 @@
 
 #include "tests/strategies/ir/hand_made.hpp"
 
-namespace fabricast::ir {
+namespace fabricast::ir::schedule_test {
 
 TEST_CASE("every axis and buffer kind has a name of its own") {
   std::set<std::string_view> axes, kinds;
@@ -35,4 +35,4 @@ TEST_CASE("only collectives, all-to-alls and messages communicate") {
   CHECK_FALSE(communicates(hw::GroupedGemm<ExpertRows>{{}, 1, 1, hw::Precision::bf16}));
 }
 
-}  // namespace fabricast::ir
+}  // namespace fabricast::ir::schedule_test

@@ -9,7 +9,7 @@
 
 #include "tests/strategies/ir/hand_made.hpp"
 
-namespace fabricast::ir {
+namespace fabricast::ir::validate_test {
 
 namespace {
 
@@ -263,4 +263,4 @@ TEST_CASE("an unmatched collective is a defect, too") {
                           }}});
 }
 
-}  // namespace fabricast::ir
+}  // namespace fabricast::ir::validate_test

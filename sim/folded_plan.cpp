@@ -1,0 +1,111 @@
+#include "sim/folded_plan.hpp"
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+#include <tuple>
+
+namespace fabricast::sim {
+namespace {
+
+/// Everything by which transfers of one launch differ.
+struct TransferKind {
+  std::int32_t source, destination;              // places
+  Bytes payload, wire;
+  std::vector<std::int32_t> link_classes;        // in the order of the route
+  friend bool operator<(const TransferKind& a, const TransferKind& b) {
+    return std::tie(a.source, a.destination, a.payload, a.wire, a.link_classes) <
+           std::tie(b.source, b.destination, b.payload, b.wire, b.link_classes);
+  }
+};
+
+class FoldPlan {
+ public:
+  FoldPlan(const CollectivePlan& plan, std::span<const Rank> ranks, bool is_message, const Folding& folding, FlowNetwork& network)
+      : plan_(plan), folding_(folding), network_(network) {
+    place_members(ranks, is_message);
+    const std::int32_t first = folding.class_of_rank[ranks.front().index()];
+    const auto alike = std::count(class_of_.begin(), class_of_.end(), first);
+    groups_ = folding.sizes[static_cast<std::size_t>(first)] / (is_message ? 1 : alike);
+  }
+
+  [[nodiscard]] CollectivePlan fold() {
+    CollectivePlan folded = plan_;               // latencies and floor stay
+    folded.transfers.clear();
+    folded.launches.clear();
+    folded.phases.clear();
+    folded.transfers_of.assign(places_, 0);
+    for (const PlannedPhase& phase : plan_.phases) {
+      const auto first_launch = static_cast<std::int32_t>(folded.launches.size());
+      const auto first_transfer = static_cast<std::int32_t>(folded.transfers.size());
+      for (std::int32_t launch = phase.first; launch < phase.last; ++launch) append(plan_.launches[launch], folded);
+      folded.phases.push_back({first_launch, static_cast<std::int32_t>(folded.launches.size()),
+                               static_cast<std::int32_t>(folded.transfers.size()) - first_transfer});
+    }
+    return folded;
+  }
+
+ private:
+  void place_members(std::span<const Rank> ranks, bool is_message) {
+    for (const Rank rank : ranks) class_of_.push_back(folding_.class_of_rank[rank.index()]);
+    std::vector<std::int32_t> classes = class_of_;
+    std::sort(classes.begin(), classes.end());
+    classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
+    for (std::size_t member = 0; member < class_of_.size(); ++member) {
+      const auto place = std::lower_bound(classes.begin(), classes.end(), class_of_[member]) - classes.begin();
+      place_of_.push_back(is_message ? static_cast<std::int32_t>(member) : static_cast<std::int32_t>(place));
+    }
+    places_ = is_message ? class_of_.size() : classes.size();
+  }
+
+  void append(const Launch& launch, CollectivePlan& folded) {
+    std::map<TransferKind, std::int64_t> kinds;
+    for (std::int32_t t = launch.first; t < launch.last; ++t) {
+      const PlannedTransfer& transfer = plan_.transfers[t];
+      TransferKind kind{place_of_[transfer.source], place_of_[transfer.destination], transfer.payload, transfer.wire, {}};
+      for (const Crossing& crossing : network_.crossings(transfer.path)) {
+        kind.link_classes.push_back(folding_.class_of_link[static_cast<std::size_t>(crossing.link)]);
+      }
+      ++kinds[std::move(kind)];
+    }
+    const auto first = static_cast<std::int32_t>(folded.transfers.size());
+    for (const auto& [kind, count] : kinds) {
+      folded.transfers.push_back({kind.source, kind.destination, path_of(kind, count), kind.payload, kind.wire});
+      ++folded.transfers_of[kind.source];
+      ++folded.transfers_of[kind.destination];
+    }
+    folded.launches.push_back({launch.delay, first, static_cast<std::int32_t>(folded.transfers.size())});
+  }
+
+  // All groups' transfers of the kind, times the links of the class that each crosses, are spread evenly over the class.
+  [[nodiscard]] PathId path_of(const TransferKind& kind, std::int64_t count) {
+    std::map<std::int32_t, std::int64_t> links;  // of each class, on the way
+    for (const std::int32_t link_class : kind.link_classes) ++links[link_class];
+    std::vector<LinkId> representatives;
+    std::vector<std::int32_t> weights;
+    for (const auto& [link_class, crossed] : links) {
+      const Folding::LinkClass& its = folding_.link_classes[static_cast<std::size_t>(link_class)];
+      const std::int64_t crossings = count * groups_ * crossed;
+      if (crossings % its.size != 0) throw std::logic_error("folding: alike transfers do not spread evenly over alike links");
+      representatives.push_back(its.representative);
+      weights.push_back(static_cast<std::int32_t>(crossings / its.size));
+    }
+    return network_.add_path(representatives, weights);
+  }
+
+  const CollectivePlan& plan_;
+  const Folding& folding_;
+  FlowNetwork& network_;
+  std::vector<std::int32_t> class_of_, place_of_;   // by member
+  std::size_t places_ = 0;
+  std::int64_t groups_ = 0;                         // groups that are alike
+};
+
+}  // namespace
+
+CollectivePlan fold_plan(const CollectivePlan& plan, std::span<const Rank> ranks, bool is_message, const Folding& folding,
+                         FlowNetwork& network) {
+  return FoldPlan(plan, ranks, is_message, folding, network).fold();
+}
+
+}  // namespace fabricast::sim

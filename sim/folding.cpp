@@ -1,0 +1,232 @@
+#include "sim/folding.hpp"
+
+#include <algorithm>
+#include <map>
+#include <span>
+#include <utility>
+
+#include "sim/collective_plan.hpp"
+#include "sim/distinct_ops.hpp"
+#include "sim/engine.hpp"
+#include "strategies/ir/resolve.hpp"
+
+namespace fabricast::sim {
+namespace {
+
+// Looking at so many transfers takes a second or two and 200 MB.
+constexpr std::size_t most_transfers = 4'000'000;
+
+using Colour = std::uint64_t;
+
+// SplitMix64's finalizer: every bit of the argument reaches every bit of the result.
+Colour mixed(Colour value) {
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+  return value ^ (value >> 31);
+}
+/// Depends on the order of the arguments. Sums of colours do not depend on that of their terms.
+Colour combined(Colour a, Colour b) { return mixed(a * 0x9e3779b97f4a7c15u + mixed(b)); }
+
+/// What happens between the members of one group when they run one of their collectives.
+struct Use {
+  std::vector<Rank> members;
+  Colour kind = 0;
+  std::size_t first_transfer = 0, last_transfer = 0;
+};
+struct UsedTransfer {
+  Rank source, destination;
+  Colour kind = 0;              // phase, delay, bytes
+  PathId path;
+};
+
+std::vector<BytesPerSecond> bandwidths(const hw::Topology& topology) {
+  std::vector<BytesPerSecond> result;
+  for (const hw::Link& link : topology.links()) result.push_back(link.bandwidth);
+  return result;
+}
+
+class Refinement {
+ public:
+  Refinement(const ir::Schedule& schedule, const hw::Topology& topology, const hw::CollectiveModel& model, const ComputeTimes& times)
+      : schedule_(schedule), topology_(topology), model_(model), network_(engine_, 0, bandwidths(topology)), paths_(topology, network_),
+        rank_colours_(schedule.ranks.size()), link_colours_(topology.links().size()) {
+    for (const ir::Program& program : schedule.programs) distinct_.push_back(distinct_ops(schedule, program));
+    colour_ranks(times);
+    for (std::size_t link = 0; link < link_colours_.size(); ++link) {
+      link_colours_[link] = mixed(static_cast<Colour>(to_rate(topology.links()[link].bandwidth).value()));
+    }
+  }
+
+  [[nodiscard]] std::optional<Folding> run() {
+    if (!collect_uses()) return std::nullopt;
+    for (std::size_t classes = 0, before = 1; classes != before;) {
+      before = classes;
+      refine();
+      classes = distinct(rank_colours_) + distinct(link_colours_);
+    }
+    Folding folding = classes_of_ranks();
+    if (folding.representatives.size() == schedule_.ranks.size()) return std::nullopt;
+    add_classes_of_links(folding);
+    return folding;
+  }
+
+ private:
+  void colour_ranks(const ComputeTimes& times) {
+    for (std::size_t r = 0; r < rank_colours_.size(); ++r) {
+      const Rank rank{static_cast<std::int32_t>(r)};
+      const auto program = schedule_.ranks[r].program;
+      Colour colour = mixed(static_cast<Colour>(program.value));
+      for (const ir::OpIndex op : distinct_[program.index()]) {
+        const ir::Work& work = schedule_.programs[program.index()].ops[op.index()].work;
+        if (!ir::communicates(work)) colour = combined(colour, static_cast<Colour>(times.of(rank, op).value()));
+      }
+      rank_colours_[r] = colour;
+    }
+  }
+
+  /// A collective is met at its first member, a message at its sender.
+  [[nodiscard]] bool is_met_at(Rank rank, const ir::Work& work) const {
+    if (const auto* collective = std::get_if<ir::Collective>(&work)) return schedule_.member_of(rank, collective->axis) == 0;
+    if (std::holds_alternative<ir::AllToAll>(work)) return schedule_.member_of(rank, ir::Axis::expert) == 0;
+    return std::holds_alternative<ir::Send>(work);
+  }
+
+  /// False where they are too many.
+  [[nodiscard]] bool collect_uses() {
+    for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
+      const Rank rank{static_cast<std::int32_t>(r)};
+      const auto program = schedule_.ranks[r].program;
+      for (const ir::OpIndex op : distinct_[program.index()]) {
+        const ir::Work& work = schedule_.programs[program.index()].ops[op.index()].work;
+        if (!is_met_at(rank, work)) continue;
+        collect(ir::resolve_collective(schedule_, rank, schedule_.program_of(rank).ops[op.index()]), static_cast<Colour>(op.value));
+        if (transfers_.size() > most_transfers) return false;
+      }
+    }
+    return true;
+  }
+
+  void collect(ir::ResolvedCollective collective, Colour op) {
+    std::vector<GpuId> gpu_of;
+    for (const Rank rank : collective.members) gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
+    const CollectivePlan plan =
+        plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, paths_);
+    Use use{std::move(collective.members), combined(op, static_cast<Colour>(plan.base_latency.value())), transfers_.size(), 0};
+    for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) {
+      for (std::int32_t l = plan.phases[phase].first; l < plan.phases[phase].last; ++l) {
+        const Colour launch = combined(combined(use.kind, phase), static_cast<Colour>(plan.launches[l].delay.value()));
+        for (std::int32_t t = plan.launches[l].first; t < plan.launches[l].last; ++t) {
+          const PlannedTransfer& transfer = plan.transfers[t];
+          const Colour bytes = combined(static_cast<Colour>(transfer.payload.value()), static_cast<Colour>(transfer.wire.value()));
+          transfers_.push_back({use.members[transfer.source], use.members[transfer.destination], combined(launch, bytes), transfer.path});
+        }
+      }
+    }
+    use.last_transfer = transfers_.size();
+    uses_.push_back(std::move(use));
+  }
+
+  void refine() {
+    rank_sums_.assign(rank_colours_.size(), 0);
+    link_sums_.assign(link_colours_.size(), 0);
+    for (const Use& use : uses_) {
+      Colour group = use.kind;
+      for (const Rank member : use.members) group += mixed(rank_colours_[member.index()]);
+      group = mixed(group);
+      for (const Rank member : use.members) rank_sums_[member.index()] += group;
+      for (std::size_t t = use.first_transfer; t < use.last_transfer; ++t) add(transfers_[t], group);
+    }
+    for (std::size_t r = 0; r < rank_colours_.size(); ++r) rank_colours_[r] = combined(rank_colours_[r], rank_sums_[r]);
+    for (std::size_t l = 0; l < link_colours_.size(); ++l) link_colours_[l] = combined(link_colours_[l], link_sums_[l]);
+  }
+
+  void add(const UsedTransfer& transfer, Colour group) {
+    Colour colour = combined(transfer.kind, group);
+    colour = combined(colour, rank_colours_[transfer.source.index()]);
+    colour = combined(colour, rank_colours_[transfer.destination.index()]);
+    const auto crossings = network_.crossings(transfer.path);
+    for (const Crossing& crossing : crossings) colour = combined(colour, link_colours_[static_cast<std::size_t>(crossing.link)]);
+    rank_sums_[transfer.source.index()] += mixed(colour + 1);
+    rank_sums_[transfer.destination.index()] += mixed(colour + 2);
+    for (std::size_t i = 0; i < crossings.size(); ++i) link_sums_[static_cast<std::size_t>(crossings[i].link)] += mixed(colour + 3 + i);
+  }
+
+  [[nodiscard]] std::size_t distinct(std::span<const Colour> colours) {
+    sorted_.assign(colours.begin(), colours.end());
+    std::sort(sorted_.begin(), sorted_.end());
+    return static_cast<std::size_t>(std::unique(sorted_.begin(), sorted_.end()) - sorted_.begin());
+  }
+
+  [[nodiscard]] Folding classes_of_ranks() const {
+    Folding folding;
+    std::map<Colour, std::int32_t> classes;
+    for (std::size_t r = 0; r < rank_colours_.size(); ++r) {
+      const auto [it, is_new] = classes.try_emplace(rank_colours_[r], static_cast<std::int32_t>(classes.size()));
+      if (is_new) {
+        folding.representatives.push_back(Rank{static_cast<std::int32_t>(r)});
+        folding.sizes.push_back(0);
+      }
+      ++folding.sizes[static_cast<std::size_t>(it->second)];
+      folding.class_of_rank.push_back(it->second);
+    }
+    return folding;
+  }
+
+  void add_classes_of_links(Folding& folding) const {
+    std::map<Colour, std::int32_t> classes;
+    for (std::size_t l = 0; l < link_colours_.size(); ++l) {
+      const auto [it, is_new] = classes.try_emplace(link_colours_[l], static_cast<std::int32_t>(classes.size()));
+      if (is_new) folding.link_classes.push_back({LinkId{static_cast<std::int32_t>(l)}, 0});
+      ++folding.link_classes[static_cast<std::size_t>(it->second)].size;
+      folding.class_of_link.push_back(it->second);
+    }
+  }
+
+  const ir::Schedule& schedule_;
+  const hw::Topology& topology_;
+  const hw::CollectiveModel& model_;
+  Engine engine_;
+  FlowNetwork network_;                         // runs nothing: it knows paths
+  PathTable paths_;
+  std::vector<std::vector<ir::OpIndex>> distinct_;   // by program
+  std::vector<Use> uses_;
+  std::vector<UsedTransfer> transfers_;
+  std::vector<Colour> rank_colours_, link_colours_, rank_sums_, link_sums_, sorted_;
+};
+
+}  // namespace
+
+std::optional<Folding> fold(const ir::Schedule& schedule, const hw::Topology& topology, const hw::CollectiveModel& model,
+                            const ComputeTimes& times) {
+  if (schedule.ranks.size() < 2 || (!schedule.routing.empty() && !schedule.routing.is_uniform())) return std::nullopt;
+  return Refinement(schedule, topology, model, times).run();
+}
+
+ir::Instances fold_instances(const ir::Schedule& schedule, const ir::Instances& instances, const Folding& folding) {
+  constexpr ir::InstanceId none{-1};
+  ir::Instances folded;
+  folded.of.resize(schedule.ranks.size());
+  for (const Rank rank : folding.representatives) folded.of[rank.index()].assign(instances.of[rank.index()].size(), none);
+  for (const Rank rank : folding.representatives) {
+    for (std::size_t i = 0; i < instances.of[rank.index()].size(); ++i) {
+      if (instances.of[rank.index()][i] == none || folded.of[rank.index()][i] != none) continue;
+      const ir::InstanceMember self{rank, ir::OpIndex{static_cast<std::int32_t>(i)}};
+      const bool is_message = std::holds_alternative<ir::Send>(schedule.program_of(rank).ops[i].work) ||
+                              std::holds_alternative<ir::Recv>(schedule.program_of(rank).ops[i].work);
+      const ir::InstanceId id{static_cast<std::int32_t>(folded.all.size())};
+      std::vector<ir::InstanceMember> members;
+      for (const ir::InstanceMember& member : instances.all[instances.at(rank, self.op).index()].members) {
+        const Rank representative = folding.representative(member.rank);
+        ir::InstanceId& its = folded.of[representative.index()][member.op.index()];
+        if (its == id) continue;
+        its = id;
+        members.push_back({representative, member.op});
+      }
+      if (!is_message) std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.rank < b.rank; });
+      folded.all.push_back({std::move(members)});
+    }
+  }
+  return folded;
+}
+
+}  // namespace fabricast::sim

@@ -1,0 +1,173 @@
+// fabricast-worker: one rank of a job. Parse, find out which rank this is, run, and end the whole job where something went wrong.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <new>
+
+#include "hardware_models/config_error.hpp"
+#include "runtime/execute.hpp"
+#include "runtime/host_executor.hpp"
+#include "tools/fabricast/exit_code.hpp"
+#include "tools/fabricast/measured_output.hpp"
+#include "tools/worker/worker_options.hpp"
+#include "validation/measured_trace.hpp"
+#include "validation/summary.hpp"
+#ifdef FABRICAST_HAS_MPI
+#include "runtime/mpi/mpi_executor.hpp"
+#endif
+
+namespace fabricast::tools {
+
+namespace {
+
+std::atomic<bool> stop_requested{false};
+
+void request_stop(int) { stop_requested = true; }
+
+/// One write, so that lines of several processes do not mix.
+ExitCode complain(std::int32_t rank, std::string message, ExitCode code) {
+  for (char& c : message) c = c == '\n' ? ' ' : c;
+  const std::string own = fmt::format("rank {}", rank);
+  const bool names_rank = message.rfind(own + ",", 0) == 0 || message.rfind(own + ":", 0) == 0;
+  const std::string line = fmt::format("fabricast-worker: {}{}\n", names_rank ? "" : own + ": ", message);
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+  return code;
+}
+
+runtime::RunOptions run_options(const WorkerOptions& o) {
+  if (o.steps < 1 || o.steps > 100'000) throw LaunchError("--steps is 1 to 100000");
+  if (o.warm_up < 0 || o.warm_up > 100'000) throw LaunchError("--warm-up is 0 to 100000");
+  if (o.seed < 0) throw LaunchError("--seed is not negative");
+  if (!(o.stall_seconds > 0)) throw LaunchError("--stall-timeout is above 0");
+  runtime::RunOptions options;
+  options.seed = static_cast<std::uint64_t>(o.seed);
+  options.warm_up_steps = static_cast<std::int32_t>(o.warm_up);
+  options.timed_steps = static_cast<std::int32_t>(o.steps);
+  options.stall_timeout = Seconds(o.stall_seconds);
+  return options;
+}
+
+/// Runs, and writes what this rank is to write.
+ExitCode work(const WorkerOptions& options, const Launch& launch, const std::string& backend, runtime::Executor& executor) {
+  runtime::RunOptions run = run_options(options);
+  const validation::Experiment experiment = validation::load_experiment(options.experiment, options.sets);
+  const bool writes = launch.rank == 0;
+  const MeasuredFiles files = writes ? MeasuredFiles{options.json, options.trace, options.measured} : MeasuredFiles{};
+  const MeasuredFiles own{{}, {}, options.rank_traces ? std::optional(fmt::format("{}.rank{}.jsonl", *options.rank_traces, launch.rank))
+                                                      : std::nullopt};
+  for (const MeasuredFiles& checked : {files, own}) (void)MeasuredOutput(checked);   // can they be written? Opened anew after the run: a
+                                                                                   // process that is killed leaves no half of a file
+  validation::Plan plan = validation::plan(experiment);
+  run.node_of = validation::nodes_of(plan);
+  run.keep_logits = !options.no_check;
+  runtime::MeasuredRun ran = executor.run(plan.schedule, run);
+  if (own.measured) {
+    Output file(*own.measured);
+    validation::write_measured_trace(
+        validation::measured_trace(experiment.name, backend, plan.schedule, run, ran, {Rank{launch.rank}}), file.stream());
+    file.commit();
+  }
+  if (!writes) return ExitCode::success;
+  std::optional<runtime::Numerics> numerics;
+  if (!options.no_check) numerics = runtime::check_numerics(plan.schedule, ran, validation::problem_of(experiment), run.seed);
+  const validation::Measurement measurement{backend, run, std::move(ran), numerics, false};
+  const validation::Report report = MeasuredOutput(files).write(experiment, std::move(plan), measurement);
+  if (!options.quiet) print(validation::summary(report, {}));   // mpirun makes a terminal of its own
+  return numerics && !numerics->passed ? ExitCode::answer_is_no : ExitCode::success;
+}
+
+/// Calls `body` and turns what went wrong into one line and an exit code.
+template <class Body>
+ExitCode guarded(std::int32_t rank, Body&& body) {
+  try {
+    return body();
+  } catch (const ReaderGone&) {
+    return ExitCode::success;
+  } catch (const LaunchError& error) {
+    return complain(rank, error.what(), ExitCode::input_at_fault);
+  } catch (const hw::ConfigError& error) {
+    return complain(rank, error.what(), ExitCode::input_at_fault);
+  } catch (const OutputError& error) {
+    return complain(rank, error.what(), ExitCode::input_at_fault);
+  } catch (const runtime::BackendUnavailable& error) {
+    return complain(rank, error.what(), ExitCode::input_at_fault);
+  } catch (const runtime::ExecutionError& error) {
+    return complain(rank, error.what(), ExitCode::answer_is_no);
+  } catch (const std::bad_alloc&) {
+    return complain(rank, "not enough memory for an experiment of this size", ExitCode::input_at_fault);
+  } catch (const std::exception& error) {
+    return complain(rank, std::string("internal error, please report it: ") + error.what(), ExitCode::internal_error);
+  }
+}
+
+#ifdef FABRICAST_HAS_MPI
+ExitCode run_mpi(const WorkerOptions& options, const Launch& launch) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);   // an mpirun that is killed takes its processes along
+  struct sigaction action{};
+  action.sa_handler = request_stop;
+  ::sigaction(SIGTERM, &action, nullptr);
+  std::unique_ptr<runtime::MpiWorld> world;
+  const ExitCode joined = guarded(launch.rank, [&] {
+    world = std::make_unique<runtime::MpiWorld>();
+    return ExitCode::success;
+  });
+  if (joined != ExitCode::success) return joined;
+  const ExitCode code = guarded(world->rank(), [&] {
+    if (launch.rank != world->rank() || launch.size != world->size()) {
+      throw LaunchError(fmt::format("{} says rank {} of {}, MPI says rank {} of {}: start with mpirun or srun --mpi=pmix only", launch.source,
+                                    launch.rank, launch.size, world->rank(), world->size()));
+    }
+    runtime::MpiExecutor executor(*world, &stop_requested);
+    return work(options, launch, "mpi", executor);
+  });
+  if (code != ExitCode::success) runtime::MpiWorld::abort(static_cast<int>(code));
+  return code;
+}
+#else
+ExitCode run_mpi(const WorkerOptions&, const Launch&) {
+  throw LaunchError("this fabricast was built without MPI: install libopenmpi-dev, configure and build again, or use --backend host");
+}
+#endif
+
+ExitCode run_host(const WorkerOptions& options, const Launch& launch) {
+  if (launch.size > 1) {
+    throw LaunchError(fmt::format("the host backend runs all ranks in one process and {} started {}; use --backend mpi", launch.source, launch.size));
+  }
+  runtime::HostExecutor executor;
+  return work(options, launch, "host", executor);
+}
+
+ExitCode run(const WorkerOptions& options) {
+  const Launch launch = resolve_launch(options.launch, options.environment);
+  if (options.print_launch) {
+    print(fmt::format("rank {} of {}, local rank {}, as {} says{}\n", launch.rank, launch.size, launch.local_rank, launch.source,
+                      launch.master_address.empty() ? "" : fmt::format("; rank 0 at {}:{}", launch.master_address, launch.master_port)));
+    return ExitCode::success;
+  }
+  if (options.experiment.empty()) throw LaunchError("which experiment? fabricast-worker EXPERIMENT (see --help)");
+  const std::string backend = !options.backend.empty() ? options.backend : launch.size > 1 ? "mpi" : "host";
+  if (backend == "host") return run_host(options, launch);
+  if (backend == "mpi") return guarded(launch.rank, [&] { return run_mpi(options, launch); });
+  throw LaunchError("--backend is 'host' or 'mpi', not '" + backend + "'");
+}
+
+}  // namespace
+
+}  // namespace fabricast::tools
+
+int main(int argc, char** argv) {
+  using namespace fabricast::tools;
+  std::signal(SIGPIPE, SIG_IGN);
+  return static_cast<int>(guarded(0, [&] {
+    const ParsedWorker parsed = parse_worker_options(argc, argv);
+    if (parsed.text.empty()) return run(parsed.options);
+    print(parsed.text);
+    return ExitCode::success;
+  }));
+}
