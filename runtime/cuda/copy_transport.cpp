@@ -1,14 +1,9 @@
 // Virtual ranks: one launch for all copies of a collective, on the stream of its first member, which waits for all members and for which
 // all wait.
-#include <map>
-#include <numeric>
-#include <utility>
-
 #include "runtime/cuda/device_transport.hpp"
 #include "runtime/cuda/kernels.hpp"
 #include "runtime/pieces.hpp"
 #include "runtime/upload_plan.hpp"
-#include "strategies/ir/resolve.hpp"
 
 namespace fabricast::runtime::cuda {
 namespace {
@@ -31,15 +26,15 @@ struct Exchange {
   std::int32_t members = 0;
   std::vector<SumPart> parts;            // first the sums
   std::vector<CopyList> copies;          // then these, one after the other
-  std::int64_t moved = 0;
+  Bytes moved;
 };
 
 class CopyTransport final : public DeviceTransport {
  public:
   CopyTransport(const ir::Schedule& schedule, const ir::Instances& instances, std::span<const NodeId> node_of,
                 const std::vector<const std::vector<BoundOp>*>& ops)
-      : shapes_(exchange_shapes(schedule, instances)), all_here_(make_event()) {
-    for (std::size_t i = 0; i < instances.all.size(); ++i) plan(schedule, instances.all[i], shapes_[i], node_of, ops);
+      : shapes_(exchange_shapes(schedule, instances, node_of)), all_here_(make_event()) {
+    for (std::size_t i = 0; i < instances.all.size(); ++i) plan(instances.all[i], shapes_[i], ops);
     tables_ = DeviceMemory(Bytes(static_cast<std::int64_t>(uploads_.bytes().size())));
     check(cudaMemcpy(tables_.data(), uploads_.bytes().data(), uploads_.bytes().size(), cudaMemcpyHostToDevice));
   }
@@ -62,60 +57,42 @@ class CopyTransport final : public DeviceTransport {
     for (const DeviceMember& member : members.subspan(1)) check(cudaStreamWaitEvent(member.stream, all_here_.get()));
   }
 
-  [[nodiscard]] Bytes moved(ir::InstanceId instance) const override { return Bytes(exchanges_[instance.index()].moved); }
+  [[nodiscard]] Bytes moved(ir::InstanceId instance) const override { return exchanges_[instance.index()].moved; }
 
  private:
-  void plan(const ir::Schedule& schedule, const ir::Instance& instance, const ExchangeShape& shape, std::span<const NodeId> node_of,
-            const std::vector<const std::vector<BoundOp>*>& ops) {
+  void plan(const ir::Instance& instance, const ExchangeShape& shape, const std::vector<const std::vector<BoundOp>*>& ops) {
     std::vector<const runtime::Exchange*> parts;
-    std::vector<NodeId> nodes;
-    for (const ir::InstanceMember& m : instance.members) {
-      parts.push_back(&*(*ops[m.rank.index()])[m.op.index()].exchange);
-      nodes.push_back(node_of.empty() ? NodeId{0} : node_of[m.rank.index()]);
-    }
+    for (const ir::InstanceMember& m : instance.members) parts.push_back(&*(*ops[m.rank.index()])[m.op.index()].exchange);
     exchanges_.emplace_back();
     exchanges_.back().members = static_cast<std::int32_t>(parts.size());
-    const ir::InstanceMember& first = instance.members.front();
-    const ir::Op& op = schedule.program_of(first.rank).ops[first.op.index()];
-    const auto algorithm = ir::resolve_collective(schedule, first.rank, op).algorithm;
+    exchanges_.back().moved = bytes_between_members(shape);
     if (shape.kind == hw::CollectiveKind::reduce_scatter || shape.kind == hw::CollectiveKind::all_reduce) {
       plan_sum(shape, parts);
-    } else if (algorithm == hw::CollectiveAlgorithm::hierarchical && hw::applies(shape.kind, algorithm, nodes)) {
-      plan_two_hops(hierarchical_copies(shape, nodes), parts);
     } else {
-      add_copies(copies_of(shape), [&](const Piece& p) { return Copy{input(parts, p), output(parts, p), p.bytes}; });
+      plan_copies(copies_of(shape), parts);
     }
   }
 
-  [[nodiscard]] static const std::byte* input(const std::vector<const runtime::Exchange*>& parts, const Piece& piece) {
-    return parts[static_cast<std::size_t>(piece.source)]->input.data() + piece.source_offset;
-  }
-  [[nodiscard]] static std::byte* output(const std::vector<const runtime::Exchange*>& parts, const Piece& piece) {
-    return parts[static_cast<std::size_t>(piece.destination)]->output.data() + piece.destination_offset;
-  }
-
-  template <class Place>
-  void add_copies(const std::vector<Piece>& pieces, Place place) {
-    std::vector<Copy> copies;
-    for (const Piece& piece : pieces) {
-      copies.push_back(place(piece));
-      if (piece.source != piece.destination) exchanges_.back().moved += piece.bytes;
-    }
-    exchanges_.back().copies.push_back({uploads_.add(std::span<const Copy>(copies)), static_cast<std::int64_t>(copies.size())});
-  }
-
-  void plan_two_hops(const TwoHops& hops, const std::vector<const runtime::Exchange*>& parts) {
+  void plan_copies(const Copies& planned, const std::vector<const runtime::Exchange*>& parts) {
     std::vector<std::byte*> scratch;
-    for (const std::int64_t bytes : hops.scratch) {
-      scratch_.emplace_back(Bytes(bytes));
-      scratch.push_back(scratch_.back().data());
+    for (const std::int64_t bytes : planned.scratch) {
+      scratch.push_back(bytes == 0 ? nullptr : scratch_.emplace_back(Bytes(bytes)).data());
     }
-    add_copies(hops.first, [&](const Piece& p) {
-      return Copy{input(parts, p), scratch[static_cast<std::size_t>(p.destination)] + p.destination_offset, p.bytes};
-    });
-    add_copies(hops.second, [&](const Piece& p) {
-      return Copy{scratch[static_cast<std::size_t>(p.source)] + p.source_offset, output(parts, p), p.bytes};
-    });
+    for (const std::vector<Piece>& hop : planned.hops) {
+      std::vector<Copy> copies;
+      for (const Piece& p : hop) {
+        const auto source = static_cast<std::size_t>(p.source), destination = static_cast<std::size_t>(p.destination);
+        const std::byte* const from = p.from_scratch ? scratch[source] : parts[source]->input.data();
+        std::byte* const to = p.to_scratch ? scratch[destination] : parts[destination]->output.data();
+        copies.push_back({from + p.source_offset, to + p.destination_offset, p.bytes});
+      }
+      add(copies);
+    }
+  }
+
+  void add(const std::vector<Copy>& copies) {
+    if (copies.empty()) return;
+    exchanges_.back().copies.push_back({uploads_.add(std::span<const Copy>(copies)), static_cast<std::int64_t>(copies.size())});
   }
 
   /// Each member's part is summed into its own output by all; of an all-reduce, a slice, which the others then copy: right in place, too,
@@ -134,17 +111,13 @@ class CopyTransport final : public DeviceTransport {
       const std::int64_t count = scatters ? shape.counts[static_cast<std::size_t>(i)].value() / width : all * (i + 1) / n - all * i / n;
       std::byte* const own = parts[static_cast<std::size_t>(i)]->output.data() + (scatters ? 0 : first * width);
       exchange.parts.push_back({first, count, own});
-      exchange.moved += count * width * (n - 1);
       for (std::int64_t other = 0; other < n && !scatters; ++other) {
         if (other == i || count == 0) continue;
         copies.push_back({own, parts[static_cast<std::size_t>(other)]->output.data() + first * width, count * width});
-        exchange.moved += count * width;
       }
       first += count;
     }
-    if (!copies.empty()) {
-      exchange.copies.push_back({uploads_.add(std::span<const Copy>(copies)), static_cast<std::int64_t>(copies.size())});
-    }
+    add(copies);
   }
 
   std::vector<ExchangeShape> shapes_;      // by InstanceId

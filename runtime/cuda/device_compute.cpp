@@ -227,6 +227,13 @@ void tune_computation(const DeviceRank& rank, Gemms& gemms) {
   }
 }
 
+void load_kernels(const DeviceRank& rank, Gemms& gemms) {
+  for (const BoundOp& op : rank.ops()) {
+    if (!ir::communicates(op.op->work)) compute(op, rank, gemms);
+  }
+  check(cudaStreamSynchronize(rank.stream(ir::compute_stream)));
+}
+
 void compute(const BoundOp& op, const DeviceRank& rank, Gemms& gemms) { std::visit(Enqueue(op, rank, gemms), op.op->work); }
 
 }  // namespace fabricast::runtime::cuda

@@ -11,6 +11,9 @@ namespace fabricast::runtime::cuda {
 void prepare_computation(const ir::Schedule& schedule, const DeviceRank& rank, Gemms& gemms);
 /// Times candidates for every matrix product on the op's own memory, whatever it holds.
 void tune_computation(const DeviceRank& rank, Gemms& gemms);
+/// Runs every computation once, on whatever memory holds, and waits: a kernel that is loaded on first use may wait for all of the device, and
+/// so for ever for a kernel that waits for peers.
+void load_kernels(const DeviceRank& rank, Gemms& gemms);
 
 /// Does not wait for the device.
 void compute(const BoundOp& op, const DeviceRank& rank, Gemms& gemms);

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/bound_op.hpp"
@@ -37,11 +39,14 @@ class DeviceTransport {
                                                                    std::span<const NodeId> node_of,
                                                                    const std::vector<const std::vector<BoundOp>*>& ops);
 
-/// In place of communication: random numbers in the output, or traffic (cuda_plugin.hpp). `traffic` by op, or empty.
-[[nodiscard]] std::unique_ptr<DeviceTransport> make_stand_in_transport(std::vector<Traffic> traffic, bool is_bf16, std::uint64_t seed);
+/// In place of communication: random numbers in the output, or traffic (cuda_plugin.hpp).
+[[nodiscard]] std::unique_ptr<DeviceTransport> make_stand_in_transport(const std::optional<Traffic>& traffic, bool is_bf16, std::uint64_t seed);
 
+/// "2.28.9", of the library that was found at run time; empty without NCCL.
+[[nodiscard]] std::string nccl_version_text();
 /// NCCL, for the op list of this process's rank. Ranks meet at `rendezvous` (null: one rank) to exchange ids; all ranks of the job call this
-/// at the same time. node_of by rank.
+/// at the same time. node_of by rank. Throws
+/// BackendUnavailable where there is no NCCL or one too old.
 [[nodiscard]] std::unique_ptr<DeviceTransport> make_nccl_transport(const ir::Schedule& schedule, const ir::Instances& instances, Rank rank,
                                                                    std::span<const NodeId> node_of, Rendezvous* rendezvous,
                                                                    std::int32_t most_ctas);

@@ -58,10 +58,8 @@ void launch_fill_weights(const RandomWeights& matrix, const WeightRuns& columns,
 void launch_fill_random(std::uint64_t seed, const Rows& out, StreamHandle stream);
 void launch_fill_bytes(std::byte* data, int value, std::size_t bytes, StreamHandle stream);
 
-/// `ctas` blocks that write random numbers to `place` over and over, `bytes` in all, evenly over `nanoseconds`. Ends early once *stop is
-/// not 0 (null: never).
+/// `ctas` blocks that write random numbers to `place` over and over, `bytes` in all, evenly over `nanoseconds`.
 void launch_traffic(std::uint64_t seed, const Rows& place, std::int64_t bytes, std::int32_t ctas, std::int64_t nanoseconds,
-                    const volatile std::int32_t* stop, StreamHandle stream);
-void launch_nothing(StreamHandle stream);
+                    StreamHandle stream);
 
 }  // namespace fabricast::runtime::cuda

@@ -4,6 +4,9 @@
 
 #include <string_view>
 
+#include "runtime/cuda/device_transport.hpp"
+#include "runtime/executor.hpp"
+
 namespace fabricast::runtime::cuda {
 
 void check(ncclResult_t result, std::source_location where) {
@@ -15,10 +18,28 @@ void check(ncclResult_t result, std::source_location where) {
                               last.empty() ? "" : ": ", last));
 }
 
-std::string nccl_version_text() {
+namespace {
+
+constexpr int oldest = 21700;   // the first whose communicators take a limit of CTAs (NCCL 2.17 release notes)
+
+std::string text_of(int version) { return fmt::format("{}.{}.{}", version / 10000, version % 10000 / 100, version % 100); }
+
+int found_version() {
   int version = 0;
   check(ncclGetVersion(&version));
-  return fmt::format("{}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
+  return version;
+}
+
+}  // namespace
+
+std::string nccl_version_text() { return text_of(found_version()); }
+
+void require_nccl() {
+  const int found = found_version();
+  if (found >= oldest && found / 10000 == NCCL_VERSION_CODE / 10000) return;
+  throw BackendUnavailable(fmt::format("wrong NCCL: version {} was found at run time; the CUDA backend was built with {} and needs {} or newer, of "
+                                       "the same major version (is LD_LIBRARY_PATH right?)",
+                                       text_of(found), text_of(NCCL_VERSION_CODE), text_of(oldest)));
 }
 
 UniqueId new_unique_id() {

@@ -18,8 +18,8 @@ class NcclError : public std::runtime_error {
 /// "NCCL: unhandled cuda error (ncclUnhandledCudaError, at nccl_transport.cpp:90): ..." with what NCCL last had to say.
 void check(ncclResult_t result, std::source_location where = std::source_location::current());
 
-/// "2.28.9", of the library that was found at run time.
-[[nodiscard]] std::string nccl_version_text();
+/// Throws BackendUnavailable where the library that was found at run time is not one that this can use.
+void require_nccl();
 
 /// Ends without waiting for peers, who may be gone: aborted, not destroyed. All of its work must have ended by then, or be given up.
 class Communicator {

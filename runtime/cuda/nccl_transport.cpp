@@ -2,17 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <numeric>
 
 #include "runtime/communicators.hpp"
 #include "runtime/cuda/device_transport.hpp"
 #include "runtime/cuda/nccl_api.hpp"
 #include "runtime/pieces.hpp"
-#include "strategies/ir/resolve.hpp"
 
 namespace fabricast::runtime::cuda {
 namespace {
@@ -57,26 +54,20 @@ std::vector<UniqueId> exchange_ids(const Communicators& plan, Rank rank, Rendezv
   return ids;
 }
 
-/// What this rank sends and receives of a hop, in the order in which all ranks list it.
-struct Hop {
-  std::vector<Piece> pieces;
-};
-
 /// One of this rank's instances.
 struct Part {
   std::size_t communicator = 0;
   std::int32_t member = 0;
-  std::vector<Hop> hops;                  // of what is copied piece by piece
-  std::size_t scratch = 0;                // bytes, between two hops
+  std::vector<std::vector<Piece>> hops;   // what this rank sends and receives, in the order in which all ranks list it
 };
 
 class NcclTransport final : public DeviceTransport {
  public:
   NcclTransport(const ir::Schedule& schedule, const ir::Instances& instances, Rank rank, std::span<const NodeId> node_of,
                 Rendezvous* rendezvous, std::int32_t most_ctas)
-      : shapes_(exchange_shapes(schedule, instances)), parts_(instances.all.size()) {
+      : shapes_(exchange_shapes(schedule, instances, node_of)), parts_(instances.all.size()) {
     const Communicators plan = plan_communicators(schedule, instances);
-    for (std::size_t i = 0; i < instances.all.size(); ++i) plan_part(schedule, instances.all[i], i, rank, node_of, plan);
+    for (std::size_t i = 0; i < instances.all.size(); ++i) plan_part(instances.all[i], i, rank, plan);
     connect_all(plan, rank, rendezvous, most_ctas);
   }
 
@@ -123,8 +114,7 @@ class NcclTransport final : public DeviceTransport {
  private:
   [[nodiscard]] static std::size_t width_of(const ExchangeShape& shape) { return static_cast<std::size_t>(hw::element_bytes(shape.precision)); }
 
-  void plan_part(const ir::Schedule& schedule, const ir::Instance& instance, std::size_t index, Rank rank, std::span<const NodeId> node_of,
-                 const Communicators& plan) {
+  void plan_part(const ir::Instance& instance, std::size_t index, Rank rank, const Communicators& plan) {
     const auto own = std::find_if(instance.members.begin(), instance.members.end(), [&](const auto& m) { return m.rank == rank; });
     if (own == instance.members.end()) return;
     Part& part = parts_[index];
@@ -132,20 +122,11 @@ class NcclTransport final : public DeviceTransport {
     part.member = static_cast<std::int32_t>(own - instance.members.begin());
     const ExchangeShape& shape = shapes_[index];
     if (shape.kind != hw::CollectiveKind::all_to_all && shape.kind != hw::CollectiveKind::send) return;
-    std::vector<NodeId> nodes;
-    for (const ir::InstanceMember& m : instance.members) nodes.push_back(node_of.empty() ? NodeId{0} : node_of[m.rank.index()]);
-    const auto algorithm = ir::resolve_collective(schedule, instance.members.front().rank,
-                                                  schedule.program_of(instance.members.front().rank).ops[instance.members.front().op.index()])
-                               .algorithm;
-    if (algorithm == hw::CollectiveAlgorithm::hierarchical && hw::applies(shape.kind, algorithm, nodes)) {
-      TwoHops hops = hierarchical_copies(shape, nodes);
-      part.scratch = static_cast<std::size_t>(hops.scratch[static_cast<std::size_t>(part.member)]);
-      part.hops = {{own_pieces(hops.first, part.member)}, {own_pieces(hops.second, part.member)}};
-      DeviceMemory& scratch = scratch_[part.communicator];   // a communicator's instances run one after the other
-      if (scratch.span().size() < part.scratch) scratch = DeviceMemory(Bytes(static_cast<std::int64_t>(part.scratch)));
-    } else {
-      part.hops = {{own_pieces(copies_of(shape), part.member)}};
-    }
+    const Copies copies = copies_of(shape);
+    for (const std::vector<Piece>& hop : copies.hops) part.hops.push_back(own_pieces(hop, part.member));
+    const Bytes stored(copies.scratch[static_cast<std::size_t>(part.member)]);
+    DeviceMemory& scratch = scratch_[part.communicator];   // a communicator's instances run one after the other
+    if (scratch.span().size() < size_of(stored)) scratch = DeviceMemory(stored);
   }
 
   [[nodiscard]] static std::vector<Piece> own_pieces(const std::vector<Piece>& all, std::int32_t member) {
@@ -161,7 +142,11 @@ class NcclTransport final : public DeviceTransport {
       const std::vector<Rank>& members = plan.members[c];
       const auto own = std::find(members.begin(), members.end(), rank);
       if (own == members.end()) continue;
-      communicators_.emplace(c, connect(ids[c], static_cast<int>(members.size()), static_cast<int>(own - members.begin()), most_ctas));
+      try {
+        communicators_.emplace(c, connect(ids[c], static_cast<int>(members.size()), static_cast<int>(own - members.begin()), most_ctas));
+      } catch (const NcclError& error) {
+        throw ExecutionError(fmt::format("rank {} cannot connect to its {} peers: {}", rank.value, members.size() - 1, error.what()));
+      }
     }
   }
 
@@ -204,31 +189,24 @@ class NcclTransport final : public DeviceTransport {
     check(ncclGroupEnd());
   }
 
-  void run_hops(const runtime::Exchange& data, const Part& part, ncclComm_t communicator, cudaStream_t stream) {
-    std::byte* const scratch = part.scratch > 0 ? scratch_.at(part.communicator).data() : nullptr;
-    const std::size_t last = part.hops.size() - 1;
-    for (std::size_t h = 0; h < part.hops.size(); ++h) {
-      const std::byte* const from = h == 0 ? data.input.data() : scratch;
-      std::byte* const to = h == last ? data.output.data() : scratch;
-      run_hop(part.hops[h].pieces, part.member, from, to, communicator, stream);
-    }
-  }
-
   /// Pieces between a pair match in the order of the list, which is everybody's.
-  static void run_hop(const std::vector<Piece>& pieces, std::int32_t member, const std::byte* from, std::byte* to, ncclComm_t communicator,
-                      cudaStream_t stream) {
-    check(ncclGroupStart());
-    for (const Piece& piece : pieces) {
-      const auto bytes = static_cast<std::size_t>(piece.bytes);
-      if (piece.source == piece.destination) continue;
-      if (piece.source == member) check(ncclSend(from + piece.source_offset, bytes, ncclUint8, piece.destination, communicator, stream));
-      if (piece.destination == member) check(ncclRecv(to + piece.destination_offset, bytes, ncclUint8, piece.source, communicator, stream));
-    }
-    check(ncclGroupEnd());
-    for (const Piece& piece : pieces) {
-      if (piece.source != piece.destination || from + piece.source_offset == to + piece.destination_offset) continue;
-      check(cudaMemcpyAsync(to + piece.destination_offset, from + piece.source_offset, static_cast<std::size_t>(piece.bytes),
-                            cudaMemcpyDeviceToDevice, stream));
+  void run_hops(const runtime::Exchange& data, const Part& part, ncclComm_t communicator, cudaStream_t stream) {
+    std::byte* const scratch = scratch_.at(part.communicator).data();
+    const auto from = [&](const Piece& p) { return (p.from_scratch ? scratch : data.input.data()) + p.source_offset; };
+    const auto to = [&](const Piece& p) { return (p.to_scratch ? scratch : data.output.data()) + p.destination_offset; };
+    for (const std::vector<Piece>& pieces : part.hops) {
+      check(ncclGroupStart());
+      for (const Piece& p : pieces) {
+        const auto bytes = static_cast<std::size_t>(p.bytes);
+        if (p.source == p.destination) continue;
+        if (p.source == part.member) check(ncclSend(from(p), bytes, ncclUint8, p.destination, communicator, stream));
+        if (p.destination == part.member) check(ncclRecv(to(p), bytes, ncclUint8, p.source, communicator, stream));
+      }
+      check(ncclGroupEnd());
+      for (const Piece& p : pieces) {
+        if (p.source != p.destination || from(p) == to(p)) continue;
+        check(cudaMemcpyAsync(to(p), from(p), static_cast<std::size_t>(p.bytes), cudaMemcpyDeviceToDevice, stream));
+      }
     }
   }
 
@@ -243,6 +221,7 @@ class NcclTransport final : public DeviceTransport {
 
 std::unique_ptr<DeviceTransport> make_nccl_transport(const ir::Schedule& schedule, const ir::Instances& instances, Rank rank,
                                                      std::span<const NodeId> node_of, Rendezvous* rendezvous, std::int32_t most_ctas) {
+  require_nccl();
   return std::make_unique<NcclTransport>(schedule, instances, rank, node_of, rendezvous, most_ctas);
 }
 

@@ -1,8 +1,8 @@
-// What the library exports: the devices, or why there are none.
+// What the library exports: the backend, or why there is none.
 #include <fmt/format.h>
-#include <nccl.h>
 
-#include "runtime/cuda/cuda_api.hpp"
+#include "runtime/cuda/device_info.hpp"
+#include "runtime/cuda/device_run.hpp"
 #include "runtime/cuda_plugin.hpp"
 
 namespace fabricast::runtime::cuda {
@@ -27,10 +27,49 @@ std::string why_not() {
   return {};
 }
 
+class DeviceExecutor final : public Executor {
+ public:
+  explicit DeviceExecutor(const CudaOptions& options) : options_(options) {}
+
+  [[nodiscard]] MeasuredRun run(const ir::Schedule& schedule, const RunOptions& run) override {
+    try {
+      return DeviceRun(schedule, run, options_).run();
+    } catch (const CudaError& error) {   // outside of any op
+      throw ExecutionError(fmt::format("rank {}: {}", options_.rank.value, error.what()));
+    }
+  }
+
+ private:
+  CudaOptions options_;
+};
+
+class Backend final : public CudaBackend {
+ public:
+  [[nodiscard]] std::vector<CudaDevice> devices() override {
+    std::vector<CudaDevice> all;
+    for (std::int32_t i = 0; i < device_count(); ++i) all.push_back(describe_device(i));
+    return all;
+  }
+  [[nodiscard]] std::string nccl_version() override { return nccl_version_text(); }
+
+  [[nodiscard]] std::unique_ptr<Executor> executor(const CudaOptions& options) override {
+    const std::int32_t count = device_count();
+    if (options.device < 0 || options.device >= count) {
+      throw BackendUnavailable(fmt::format("no GPU {}: this process sees {} (counted from 0)", options.device, count));
+    }
+    if (options.traffic && options.mode != CudaMode::slice) throw std::invalid_argument("traffic stands in for the communication of a slice only");
+    if (options.traffic && (options.traffic->ctas < 1 || !(options.traffic->rate.value() > 0))) {
+      throw std::invalid_argument("traffic has at least one CTA and a rate above 0");
+    }
+    if (options.expert_streams < 1) throw std::invalid_argument("experts need a stream");
+    return std::make_unique<DeviceExecutor>(options);
+  }
+};
+
 }  // namespace
 }  // namespace fabricast::runtime::cuda
 
 extern "C" [[gnu::visibility("default")]] fabricast::runtime::CudaBackend* fabricast_cuda_backend(std::string* why) {
   *why = fabricast::runtime::cuda::why_not();
-  return nullptr;
+  return why->empty() ? new fabricast::runtime::cuda::Backend : nullptr;
 }

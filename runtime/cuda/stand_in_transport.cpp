@@ -1,4 +1,4 @@
-// A slice: what a rank would receive is random, and takes the time that the caller says.
+// A slice: what a rank would receive is random, and takes as long as the caller says.
 #include <cmath>
 
 #include "runtime/cuda/device_transport.hpp"
@@ -18,33 +18,34 @@ Rows packs_of(std::span<std::byte> output, bool is_bf16) {
 
 class StandInTransport final : public DeviceTransport {
  public:
-  StandInTransport(std::vector<Traffic> traffic, bool is_bf16, std::uint64_t seed)
-      : traffic_(std::move(traffic)), is_bf16_(is_bf16), seed_(seed) {}
+  StandInTransport(const std::optional<Traffic>& traffic, bool is_bf16, std::uint64_t seed)
+      : traffic_(traffic), is_bf16_(is_bf16), seed_(seed) {}
 
   void exchange(std::span<const DeviceMember> members) override {
     const DeviceMember& member = members.front();
     const Rows output = packs_of(member.op->exchange->output, is_bf16_);
-    const Traffic traffic = traffic_.empty() ? Traffic{} : traffic_.at(member.op->index.index());
-    if (traffic.ctas > 0) {
-      const auto nanoseconds = static_cast<std::int64_t>(std::llround(traffic.duration.value() * 1e9));
-      launch_traffic(seed_, output, traffic.bytes.value(), traffic.ctas, nanoseconds, nullptr, member.stream);
-    } else {
+    if (!traffic_) {
       launch_fill_random(seed_, output, member.stream);
+      return;
     }
+    const Bytes bytes(static_cast<std::int64_t>(member.op->exchange->output.size()));
+    if (bytes == Bytes{}) return;
+    const auto nanoseconds = static_cast<std::int64_t>(std::llround((bytes / traffic_->rate).value() * 1e9));
+    launch_traffic(seed_, output, bytes.value(), traffic_->ctas, nanoseconds, member.stream);
   }
 
   [[nodiscard]] Bytes moved(ir::InstanceId) const override { return Bytes{}; }
 
  private:
-  std::vector<Traffic> traffic_;
+  std::optional<Traffic> traffic_;
   bool is_bf16_;
   std::uint64_t seed_;
 };
 
 }  // namespace
 
-std::unique_ptr<DeviceTransport> make_stand_in_transport(std::vector<Traffic> traffic, bool is_bf16, std::uint64_t seed) {
-  return std::make_unique<StandInTransport>(std::move(traffic), is_bf16, seed);
+std::unique_ptr<DeviceTransport> make_stand_in_transport(const std::optional<Traffic>& traffic, bool is_bf16, std::uint64_t seed) {
+  return std::make_unique<StandInTransport>(traffic, is_bf16, seed);
 }
 
 }  // namespace fabricast::runtime::cuda
