@@ -148,7 +148,7 @@ SimTime FlowNetwork::latest_agreed(FlowId id) const {
   const FlowFacts& facts = facts_[id.index()];
   const SimTime finish = flows_[id.index()].finish, life = finish - facts.start;
   const SimTime far_from_end = share_of(options_.patience.before_end, last_end_[facts.owner] - finish);
-  const SimTime agreed = std::max(share_of(options_.patience.of_owner, life), std::min(share_of(options_.patience.of_flow, life), far_from_end));
+  const SimTime agreed = std::min(share_of(options_.patience.of_flow, life), far_from_end);
   return finish + std::max(SimTime(0), agreed - facts.kept);
 }
 

@@ -19,14 +19,13 @@ using FlowOwner = std::uint32_t;                  // flows that somebody waits f
 /// How long flows may be kept from ending so that more of them end together (see FlowNetwork), as shares of a flow's life.
 struct Patience {
   double of_flow = 0.0;                           // any flow
-  double of_owner = 0.0;                          // the last flows of an owner
-  double before_end = 0.0;                        // flows in between: share of the time until their owner's last one ends
+  double before_end = 0.0;                        // any flow: share of the time until its owner's last one ends, so that the last never waits
 };
 /// Every completion where max-min fairness puts it, to the picosecond.
 constexpr Patience exact_completions{};
-/// 2 in 1000 per flow and 2 in 10,000 per owner leave room for what the delays of some flows do to others, up to the bounds that
-/// tests/sim/flow_network_accuracy_test.cpp holds: 1 % of a flow's life, 0.1 % of an owner's.
-constexpr Patience patient_completions{4e-3, 3e-4, 0.1};
+/// 4 in 1000 leaves room for what the delays of some flows do to others, up to the bounds that tests/sim/flow_network_accuracy_test.cpp
+/// holds: 1 % of a flow's life, 0.1 % of an owner's.
+constexpr Patience patient_completions{4e-3, 0.1};
 
 struct FlowNetworkOptions {
   Patience patience = patient_completions;
@@ -41,9 +40,10 @@ struct FlowNetworkOptions {
 /// component (see FairRates) is settled at t, flows that would end in [f, T] all end at T: they are slowed down to (remaining bytes) / (T - t),
 /// and the others share at once what that leaves. So no link idles and none carries more than it can: only the order within the window
 /// changes. A flow that would end at f, and has lived for l = f - start, agrees to a T of at most
-///   f + max(of_owner · l, min(of_flow · l, before_end · (last end of its owner's flows - f))) less what it has been kept before,
+///   f + min(of_flow · l, before_end · (last end of its owner's flows - f)) less what it has been kept before,
 /// T is the last end that everybody who ends by then agrees to. A delay is thus at most `of_flow` of a flow's life; what the others gain
-/// before their time, at most as much again, they lose later. The last flows of an owner, for which somebody waits, give of_owner.
+/// before their time, at most as much again, they lose later. The last flow of an owner, for which somebody waits, ends when it fairly does:
+/// were it kept, those who wait for different owners would fall into step, and contend ever after where they would have drifted apart.
 class FlowNetwork {
  public:
   static constexpr std::uint32_t event_kinds = 2;

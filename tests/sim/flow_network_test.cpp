@@ -255,7 +255,7 @@ TEST_CASE("ending together lets no flow end before its bytes have passed and put
   for (int i = 0; i < 300; ++i) {
     const std::vector<double> capacity(6, 1e9);
     const auto starts = all_to_all(3, [&](int, int) { return random.between(1, 1000); });
-    const Outcome outcome = run(capacity, starts, {.of_flow = 0.2, .of_owner = 0.05, .before_end = 1.0});
+    const Outcome outcome = run(capacity, starts, {.of_flow = 0.2, .before_end = 1.0});
     for (const sim::LinkRate& step : outcome.rates) REQUIRE(step.rate.value() <= 1e9);
     double busiest = 0.0;
     for (const auto& [link, bytes] : asked_for(starts)) busiest = std::max(busiest, bytes);
@@ -268,7 +268,7 @@ TEST_CASE("ending together lets no flow end before its bytes have passed and put
 // equal rates, 2.02 µs; with less than 1 % of it, it does not.
 TEST_CASE("flows end together within their patience and not beyond") {
   const std::vector<Start> starts{{SimTime(0), {0}, Bytes(1000)}, {SimTime(0), {0}, Bytes(1010)}};
-  const sim::Patience one_percent{0.01, 0.01, 1.0}, less{0.0099, 0.0099, 1.0};
+  const sim::Patience one_percent{0.01, 1.0}, less{0.0099, 1.0};
   CHECK(run({1e9}, starts, one_percent).ends == std::vector<SimTime>(2, SimTime(2'020'000)));
   CHECK(run({1e9}, starts, less).ends == std::vector<SimTime>{SimTime(2'000'000), SimTime(2'010'000)});
 }
@@ -277,7 +277,7 @@ TEST_CASE("flows end together within their patience and not beyond") {
 // have passed, at (1000 + 1005 + 3000) B / 1 GB/s, as without patience.
 TEST_CASE("what flows that wait for each other leave is used by the others at once") {
   const std::vector<Start> starts{{SimTime(0), {0}, Bytes(1000)}, {SimTime(0), {0}, Bytes(1005)}, {SimTime(0), {0}, Bytes(3000)}};
-  const Outcome patient = run({1e9}, starts, {.of_flow = 0.01, .of_owner = 0.0, .before_end = 1.0});
+  const Outcome patient = run({1e9}, starts, {.of_flow = 0.01, .before_end = 1.0});
   CHECK(patient.ends[0] == patient.ends[1]);
   CHECK(std::abs(patient.ends[2].value() - 5'005'000) <= 2);
 }
