@@ -250,6 +250,7 @@ void DeviceRun::open_step() {
       last = std::max(last, Unpacker(message).get<std::int64_t>());
     }
     begin = Clock::time_point(std::chrono::nanoseconds(last) + offset + step_margin);
+    std::this_thread::sleep_until(*begin - step_margin / 4);   // a sleep ends late; the rest is waited awake
     while (Clock::now() < *begin) std::this_thread::yield();
   }
   check(cudaEventRecord(zero_.get(), ranks_[here_.front().index()]->stream(ir::compute_stream)));
