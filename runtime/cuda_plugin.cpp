@@ -20,7 +20,7 @@ fs::path find_library() {
     if (fs::exists(candidate, error)) return candidate;
   }
   throw BackendUnavailable(fmt::format("fabricast was built without CUDA: there is no {0} in {1} or {1}/../lib; build it where the CUDA "
-                                       "toolkit and NCCL are installed, or use --backend host",
+                                       "toolkit is installed, or use --backend host",
                                        cuda_library_name, folder.string()));
 }
 

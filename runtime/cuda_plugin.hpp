@@ -4,12 +4,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "hardware_models/collectives.hpp"
-#include "hardware_models/kernels.hpp"
 #include "hardware_models/units.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/rendezvous.hpp"
@@ -22,12 +22,11 @@ namespace fabricast::runtime {
 /// virtual_ranks: all ranks on one GPU, copies between their memories in place of a network. Numbers mean everything, times do not.
 enum class CudaMode : std::uint8_t { distributed, slice, virtual_ranks };
 
-/// Stands in for one communication op of a slice: `ctas` thread blocks that hold their SMs for `duration` and meanwhile write `bytes` of
-/// device memory at an even pace. 0 CTAs: omitted.
+/// Stands in for the communication of a slice: for each op `ctas` thread blocks hold their SMs and meanwhile write what the op would receive
+/// to device memory, evenly, at `rate`; an op that receives nothing takes no time.
 struct Traffic {
-  std::int32_t ctas = 0;
-  Bytes bytes;
-  Seconds duration;
+  std::int32_t ctas = 1;
+  BytesPerSecond rate;
 };
 
 struct CudaOptions {
@@ -39,7 +38,10 @@ struct CudaOptions {
   std::int32_t compute_sms = 0;            // SMs that matrix products plan for; 0: all
   std::int32_t expert_streams = 4;         // side by side, where a rank hosts several experts
   bool tune_gemms = true;                  // time cublasLt's candidates for each shape before the timed steps (not with virtual ranks)
-  std::vector<Traffic> traffic;            // slice: by op of the rank's program; empty: communication is omitted
+  std::optional<Traffic> traffic;          // slice: what stands in for communication; absent: communication is omitted
+  // A run that was given up and does not end all the same, since a library or the device does not come back: called from another thread with
+  // the reason, to end the process. Null: nobody does.
+  std::function<void(const std::string&)> give_up;
 };
 
 struct CudaDevice {
@@ -50,39 +52,16 @@ struct CudaDevice {
   Bytes memory, free;
 };
 
-/// A kernel alone and beside traffic.
-struct Interference {
-  Spread alone, beside;
-};
-
-/// Times single kernels and collectives on random data.
-class CudaBench {
- public:
-  virtual ~CudaBench() = default;
-  /// Throws BackendUnavailable where memory does not suffice.
-  [[nodiscard]] virtual Spread kernel(const hw::Kernel& kernel, std::int32_t repetitions) = 0;
-  /// Of `bytes` within device memory.
-  [[nodiscard]] virtual Spread copy(Bytes bytes, std::int32_t repetitions) = 0;
-  /// From one empty kernel's end to the next one's, on one stream.
-  [[nodiscard]] virtual Spread launch(std::int32_t repetitions) = 0;
-  /// Over all ranks of the job, `bytes` as physics conventions have it (hardware_models/collectives.hpp); every rank calls it alike.
-  [[nodiscard]] virtual Spread collective(hw::CollectiveKind kind, Bytes bytes, hw::Precision precision, std::int32_t repetitions) = 0;
-  /// `traffic` holds its CTAs for as long as the kernel runs; its duration is taken as the time in which it writes its bytes once.
-  [[nodiscard]] virtual Interference beside(const hw::Kernel& kernel, const Traffic& traffic, std::int32_t repetitions) = 0;
-};
-
 class CudaBackend {
  public:
   virtual ~CudaBackend() = default;
   /// At least one.
   [[nodiscard]] virtual std::vector<CudaDevice> devices() = 0;
-  /// "2.28.9"
+  /// "2.28.9"; empty where the backend was built without NCCL.
   [[nodiscard]] virtual std::string nccl_version() = 0;
   /// Options are copied; the rendezvous must outlive what is made here. Throws BackendUnavailable where there is no such device, and
   /// std::invalid_argument where options contradict each other.
   [[nodiscard]] virtual std::unique_ptr<Executor> executor(const CudaOptions& options) = 0;
-  /// Only device, rendezvous and communication_ctas count.
-  [[nodiscard]] virtual std::unique_ptr<CudaBench> bench(const CudaOptions& options) = 0;
 };
 
 /// What the shared library exports, with C linkage. Null, and the reason in `why`, where there is no driver or no GPU.

@@ -1,9 +1,8 @@
 #include "runtime/pieces.hpp"
 
-#include <algorithm>
-#include <map>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 namespace fabricast::runtime {
 namespace {
@@ -45,6 +44,7 @@ void append(std::vector<Piece>& pieces, const Piece& piece) {
   if (!pieces.empty()) {
     Piece& last = pieces.back();
     const bool goes_on = last.source == piece.source && last.destination == piece.destination &&
+                         last.from_scratch == piece.from_scratch && last.to_scratch == piece.to_scratch &&
                          last.source_offset + last.bytes == piece.source_offset &&
                          last.destination_offset + last.bytes == piece.destination_offset;
     if (goes_on) {
@@ -67,25 +67,45 @@ std::vector<Piece> gathered(const ExchangeShape& shape) {
   return pieces;
 }
 
-/// Each member's node and its place among the members there.
-struct Layout {
-  std::vector<std::int32_t> local;                                  // by member
-  std::map<NodeId, std::vector<std::int32_t>> members;              // of each node, in group order
+/// Where the pieces of an all-to-all are on their way: at their source, in the scratch memory of a relay, or at their destination.
+class Relays {
+ public:
+  explicit Relays(const ExchangeShape& shape) : blocks_(shape), members_(shape.members), scratch_at_(shape.counts.size(), -1) {
+    copies_.scratch.resize(shape.members);
+    copies_.hops.resize(shape.route.size());
+    for (std::int32_t m = 0; m < blocks_.members(); ++m) {
+      append(copies_.hops.front(), {m, m, blocks_.in_input(m, m), blocks_.in_output(m, m), blocks_.bytes(m, m)});
+    }
+    for (std::size_t hop = 0; hop < shape.route.size(); ++hop) {
+      for (const hw::RoutedTransfer& transfer : shape.route[hop]) {
+        for (const hw::Piece piece : transfer.pieces) pass_on(hop, transfer, piece);
+      }
+    }
+  }
+  [[nodiscard]] Copies take() { return std::move(copies_); }
+
+ private:
+  void pass_on(std::size_t hop, const hw::RoutedTransfer& transfer, hw::Piece piece) {
+    std::int64_t& stored = scratch_at_[static_cast<std::size_t>(piece.source) * members_ + static_cast<std::size_t>(piece.destination)];
+    const std::int64_t bytes = blocks_.bytes(piece.source, piece.destination);
+    const bool is_at_source = transfer.source == piece.source, arrives = transfer.destination == piece.destination;
+    Piece copy{transfer.source, transfer.destination, is_at_source ? blocks_.in_input(piece.source, piece.destination) : stored,
+               blocks_.in_output(piece.source, piece.destination), bytes, !is_at_source, !arrives};
+    if (!arrives) {
+      std::int64_t& used = copies_.scratch[static_cast<std::size_t>(transfer.destination)];
+      stored = copy.destination_offset = used;
+      used += bytes;
+    }
+    append(copies_.hops[hop], copy);
+  }
+
+  Blocks blocks_;
+  std::size_t members_;
+  std::vector<std::int64_t> scratch_at_;   // by piece: its place in the relay's scratch memory
+  Copies copies_;
 };
 
-Layout layout_of(std::span<const NodeId> node_of) {
-  Layout layout;
-  for (std::size_t i = 0; i < node_of.size(); ++i) {
-    auto& here = layout.members[node_of[i]];
-    layout.local.push_back(static_cast<std::int32_t>(here.size()));
-    here.push_back(static_cast<std::int32_t>(i));
-  }
-  return layout;
-}
-
-}  // namespace
-
-std::vector<Piece> copies_of(const ExchangeShape& shape) {
+std::vector<Piece> direct_copies(const ExchangeShape& shape) {
   std::vector<Piece> pieces;
   const auto last = static_cast<std::int32_t>(shape.members);
   switch (shape.kind) {
@@ -107,25 +127,11 @@ std::vector<Piece> copies_of(const ExchangeShape& shape) {
   throw std::invalid_argument("a collective that sums is no list of copies");
 }
 
-TwoHops hierarchical_copies(const ExchangeShape& shape, std::span<const NodeId> node_of) {
-  const Blocks blocks(shape);
-  const Layout layout = layout_of(node_of);
-  TwoHops hops;
-  hops.scratch.resize(shape.members);
-  for (std::int32_t destination = 0; destination < blocks.members(); ++destination) {
-    const std::int32_t local = layout.local[static_cast<std::size_t>(destination)];
-    for (const auto& [node, senders] : layout.members) {
-      const std::int32_t between = senders[static_cast<std::size_t>(local)];
-      std::int64_t& used = hops.scratch[static_cast<std::size_t>(between)];
-      for (const std::int32_t source : senders) {
-        const std::int64_t bytes = blocks.bytes(source, destination);
-        append(hops.first, {source, between, blocks.in_input(source, destination), used, bytes});
-        append(hops.second, {between, destination, used, blocks.in_output(source, destination), bytes});
-        used += bytes;
-      }
-    }
-  }
-  return hops;
+}  // namespace
+
+Copies copies_of(const ExchangeShape& shape) {
+  if (!shape.route.empty()) return Relays(shape).take();
+  return {{direct_copies(shape)}, std::vector<std::int64_t>(shape.members)};
 }
 
 Bytes bytes_between_members(const ExchangeShape& shape) {
@@ -134,7 +140,9 @@ Bytes bytes_between_members(const ExchangeShape& shape) {
   if (shape.kind == CollectiveKind::all_reduce) return all * (2 * others);       // each sums a part of the others', and fetches the rest
   if (shape.kind == CollectiveKind::reduce_scatter) return all * others;         // each sums its shard of the others'
   Bytes moved;
-  for (const Piece& piece : copies_of(shape)) moved += Bytes(piece.source == piece.destination ? 0 : piece.bytes);
+  for (const auto& hop : copies_of(shape).hops) {
+    for (const Piece& piece : hop) moved += Bytes(piece.source == piece.destination ? 0 : piece.bytes);
+  }
   return moved;
 }
 

@@ -9,25 +9,24 @@
 
 namespace fabricast::runtime {
 
-/// Bytes [source_offset, + bytes) of one member's buffer that become bytes [destination_offset, + bytes) of another's.
+/// Bytes [source_offset, + bytes) of one member's input (or scratch memory) that become bytes [destination_offset, + bytes) of another's
+/// output (or scratch memory).
 struct Piece {
   std::int32_t source, destination;
   std::int64_t source_offset, destination_offset, bytes;
+  bool from_scratch = false, to_scratch = false;
   friend bool operator==(const Piece&, const Piece&) = default;
 };
 
-/// From inputs to outputs; own shares, too. By source, then destination; none is empty. For all kinds but those that sum.
-[[nodiscard]] std::vector<Piece> copies_of(const ExchangeShape& shape);
-
-/// The hierarchical all-to-all of hardware_models/collectives.hpp. First hop: from inputs to the scratch memory of the member of the
-/// sender's node that has the destination's local index. Second: from there to the outputs. Neighbours in both buffers are one piece.
-struct TwoHops {
-  std::vector<Piece> first, second;
+/// Hops one after the other; the pieces of a hop in any order, or at once. Relays keep what they pass on in scratch memory.
+struct Copies {
+  std::vector<std::vector<Piece>> hops;
   std::vector<std::int64_t> scratch;     // bytes, by member
 };
 
-/// node_of by member; hw::applies must hold.
-[[nodiscard]] TwoHops hierarchical_copies(const ExchangeShape& shape, std::span<const NodeId> node_of);
+/// Own shares, too. None is empty; neighbours at both ends are one. An all-to-all goes over its shape's route where it has one. For all kinds
+/// but those that sum.
+[[nodiscard]] Copies copies_of(const ExchangeShape& shape);
 
 /// What the members take from each other in all, own shares apart: copies, and the inputs of a sum.
 [[nodiscard]] Bytes bytes_between_members(const ExchangeShape& shape);

@@ -27,7 +27,7 @@ Colour mixed(Colour value) {
 /// Depends on the order of the arguments. Sums of colours do not depend on that of their terms.
 Colour combined(Colour a, Colour b) { return mixed(a * 0x9e3779b97f4a7c15u + mixed(b)); }
 
-Colour colour_of(const hw::GpuLoad& load) {
+Colour load_colour(const hw::GpuLoad& load) {
   return combined(static_cast<Colour>(load.streaming_multiprocessors), static_cast<Colour>(load.memory_bandwidth.value()));
 }
 
@@ -118,7 +118,7 @@ class Refinement {
         plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, paths_, collective.tokens);
     Use use{std::move(collective.members), {}, combined(op, static_cast<Colour>(plan.base_latency.value())), transfers_.size(), 0};
     use.kind = combined(use.kind, static_cast<Colour>(to_sim_time(plan.floor).value()));
-    for (const hw::GpuLoad& load : plan.loads) use.loads.push_back(colour_of(load));
+    for (const hw::GpuLoad& load : plan.loads) use.loads.push_back(load_colour(load));
     for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) {
       for (std::int32_t l = plan.phases[phase].first; l < plan.phases[phase].last; ++l) {
         const Colour launch = combined(combined(use.kind, phase), static_cast<Colour>(plan.launches[l].delay.value()));

@@ -2,79 +2,22 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-#include <stdexcept>
-#include <type_traits>
-
 #include "runtime/host_compute.hpp"
 #include "runtime/host_run.hpp"
 #include "runtime/measure.hpp"
 #include "runtime/mpi/mpi_progress.hpp"
 #include "runtime/mpi/mpi_transport.hpp"
+#include "runtime/packing.hpp"
 
 namespace fabricast::runtime {
 namespace {
-
-/// Plain values one after the other. Both ends are the same program.
-class Packer {
- public:
-  template <class Value>
-  void put(const Value& value) {
-    static_assert(std::is_trivially_copyable_v<Value>);
-    const auto* const bytes = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), bytes, bytes + sizeof value);
-  }
-  template <class Value>
-  void put_all(const std::vector<Value>& values) {
-    put(values.size());
-    const auto bytes = std::as_bytes(std::span(values));
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  }
-  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
-
- private:
-  std::vector<std::byte> bytes_;
-};
-
-class Unpacker {
- public:
-  explicit Unpacker(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  template <class Value>
-  Value get() {
-    Value value{};
-    std::memcpy(&value, take(sizeof value).data(), sizeof value);
-    return value;
-  }
-  template <class Value>
-  std::vector<Value> get_all() {
-    std::vector<Value> values(get<std::size_t>());
-    const auto bytes = take(values.size() * sizeof(Value));
-    if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
-    return values;
-  }
-
- private:
-  std::span<const std::byte> take(std::size_t size) {
-    if (size > bytes_.size()) throw std::runtime_error("a process sent less of its measurements than it should");
-    const auto taken = bytes_.first(size);
-    bytes_ = bytes_.subspan(size);
-    return taken;
-  }
-  std::span<const std::byte> bytes_;
-};
 
 void pack(const MeasuredRun& run, std::size_t rank, Packer& out) {
   for (const ir::Trace& step : run.steps) out.put_all(step.ops[rank]);
   out.put_all(run.moved);
   out.put(run.arena[rank]);
   out.put(run.logits_repeat);
-  out.put(run.logits.size());
-  for (const LogitsShard& shard : run.logits) {
-    out.put(shard.micro_batch);
-    out.put(shard.rows);
-    out.put(shard.columns);
-    out.put_all(shard.values);
-  }
+  pack_logits(run.logits, out);
 }
 
 void unpack(Unpacker in, std::size_t rank, MeasuredRun& run) {
@@ -83,14 +26,7 @@ void unpack(Unpacker in, std::size_t rank, MeasuredRun& run) {
   for (std::size_t i = 0; i < moved.size(); ++i) run.moved[i] += moved[i];
   run.arena[rank] = in.get<Bytes>();
   run.logits_repeat = in.get<bool>() && run.logits_repeat;
-  for (auto shards = in.get<std::size_t>(); shards > 0; --shards) {
-    LogitsShard& shard = run.logits.emplace_back();
-    shard.rank = Rank{static_cast<std::int32_t>(rank)};
-    shard.micro_batch = in.get<std::int32_t>();
-    shard.rows = in.get<std::int64_t>();
-    shard.columns = in.get<std::int64_t>();
-    shard.values = in.get_all<float>();
-  }
+  unpack_logits(in, Rank{static_cast<std::int32_t>(rank)}, run.logits);
 }
 
 MeasuredRun together(MeasuredRun own, const MpiWorld& world) {

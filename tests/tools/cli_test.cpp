@@ -297,7 +297,14 @@ TEST_CASE("execute refuses what it cannot do in one line and leaves no file") {
   check_input_at_fault("execute", "needs an experiment file");
   check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --steps 0", "--steps is 1 to 100000");
   check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --backend gpu", "--backend is");
+  check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --virtual-ranks", "need --backend cuda");
+  const std::string on_cuda = "execute configs/experiments/ep64_tp2_tiny.json --backend cuda ";
+  check_input_at_fault(on_cuda + "--virtual-ranks --slice 3", "exclude each other");
+  check_input_at_fault(on_cuda + "--slice 3 --traffic-ctas 8", "--traffic-ctas and --traffic-rate go together");
+  check_input_at_fault(on_cuda + "--slice 3 --traffic-ctas 8 --traffic-rate fast", "--traffic-rate: ");
+  check_input_at_fault(on_cuda + "--traffic-ctas 8 --traffic-rate '45 GB/s'", "--traffic-ctas is for --slice");
   const Directory directory;
+  check_input_at_fault(on_cuda + "--slice 3 --json " + (directory / "r.json"), "a slice is no report of the job");
   check_input_at_fault("execute configs/experiments/ep64_tp2.json --json " + (directory / "r.json"), "GB together and this machine has");
   check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --set model.precision=fp8 --json " + (directory / "r.json"), "fp8");
   CHECK(fs::is_empty(directory.path()));

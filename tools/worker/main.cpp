@@ -6,13 +6,17 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <new>
 
 #include "hardware_models/config_error.hpp"
+#include "runtime/cuda_plugin.hpp"
 #include "runtime/execute.hpp"
 #include "runtime/host_executor.hpp"
+#include "runtime/tcp_rendezvous.hpp"
+#include "tools/fabricast/cuda_environment.hpp"
 #include "tools/fabricast/exit_code.hpp"
 #include "tools/fabricast/measured_output.hpp"
 #include "tools/worker/worker_options.hpp"
@@ -20,6 +24,7 @@
 #include "validation/summary.hpp"
 #ifdef FABRICAST_HAS_MPI
 #include "runtime/mpi/mpi_executor.hpp"
+#include "runtime/mpi/mpi_rendezvous.hpp"
 #endif
 
 namespace fabricast::tools {
@@ -106,8 +111,30 @@ ExitCode guarded(std::int32_t rank, Body&& body) {
   }
 }
 
+/// This rank on its GPU. Ranks meet at `rendezvous`, null for a job of one.
+ExitCode work_on_cuda(const WorkerOptions& options, const Launch& launch, runtime::Rendezvous* rendezvous) {
+  if (options.communication_ctas < 0) throw LaunchError("--communication-ctas is not negative");
+  if (options.compute_sms < 0) throw LaunchError("--compute-sms is not negative");
+  runtime::CudaOptions cuda;
+  cuda.mode = runtime::CudaMode::distributed;
+  cuda.rank = Rank{launch.rank};
+  cuda.rendezvous = rendezvous;
+  cuda.communication_ctas = options.communication_ctas;
+  cuda.compute_sms = options.compute_sms;
+  cuda.give_up = [rank = launch.rank](const std::string& why) { std::_Exit(static_cast<int>(complain(rank, why, ExitCode::answer_is_no))); };
+  prepare_cuda_environment();
+  const auto backend = runtime::open_cuda();
+  // Those who start processes may show each one its own GPU only; then that is number 0.
+  const auto visible = static_cast<std::int32_t>(backend->devices().size());
+  cuda.device = options.device.value_or(visible == 1 ? 0 : launch.local_rank);
+  const auto executor = backend->executor(cuda);
+  return work(options, launch, "cuda", *executor);
+}
+
 #ifdef FABRICAST_HAS_MPI
-ExitCode run_mpi(const WorkerOptions& options, const Launch& launch) {
+/// Calls `body` with the job's processes; when something went wrong in one, all end.
+template <class Body>
+ExitCode within_mpi(const Launch& launch, Body&& body) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);   // an mpirun that is killed takes its processes along
   struct sigaction action{};
   action.sa_handler = request_stop;
@@ -123,17 +150,45 @@ ExitCode run_mpi(const WorkerOptions& options, const Launch& launch) {
       throw LaunchError(fmt::format("{} says rank {} of {}, MPI says rank {} of {}: start with mpirun or srun --mpi=pmix only", launch.source,
                                     launch.rank, launch.size, world->rank(), world->size()));
     }
-    runtime::MpiExecutor executor(*world, &stop_requested);
-    return work(options, launch, "mpi", executor);
+    return body(*world);
   });
   if (code != ExitCode::success) runtime::MpiWorld::abort(static_cast<int>(code));
   return code;
+}
+
+ExitCode run_mpi(const WorkerOptions& options, const Launch& launch) {
+  return within_mpi(launch, [&](const runtime::MpiWorld& world) {
+    runtime::MpiExecutor executor(world, &stop_requested);
+    return work(options, launch, "mpi", executor);
+  });
+}
+
+ExitCode run_cuda_within_mpi(const WorkerOptions& options, const Launch& launch) {
+  return within_mpi(launch, [&](const runtime::MpiWorld& world) {
+    runtime::MpiRendezvous rendezvous(world);
+    return work_on_cuda(options, launch, &rendezvous);
+  });
 }
 #else
 ExitCode run_mpi(const WorkerOptions&, const Launch&) {
   throw LaunchError("this fabricast was built without MPI: install libopenmpi-dev, configure and build again, or use --backend host");
 }
+
+ExitCode run_cuda_within_mpi(const WorkerOptions&, const Launch&) {
+  throw LaunchError("how do the ranks meet? This fabricast was built without MPI: say where rank 0 listens, --master-addr and --master-port");
+}
 #endif
+
+/// Over TCP where somebody says where rank 0 listens (torchrun does), else over MPI.
+ExitCode run_cuda(const WorkerOptions& options, const Launch& launch) {
+  if (launch.size == 1) return work_on_cuda(options, launch, nullptr);
+  if (launch.master_address.empty()) return run_cuda_within_mpi(options, launch);
+  return guarded(launch.rank, [&] {
+    runtime::TcpRendezvous rendezvous({launch.master_address, static_cast<std::uint16_t>(launch.master_port), Rank{launch.rank}, launch.size,
+                                       Seconds(60)});
+    return work_on_cuda(options, launch, &rendezvous);
+  });
+}
 
 ExitCode run_host(const WorkerOptions& options, const Launch& launch) {
   if (launch.size > 1) {
@@ -154,7 +209,8 @@ ExitCode run(const WorkerOptions& options) {
   const std::string backend = !options.backend.empty() ? options.backend : launch.size > 1 ? "mpi" : "host";
   if (backend == "host") return run_host(options, launch);
   if (backend == "mpi") return guarded(launch.rank, [&] { return run_mpi(options, launch); });
-  throw LaunchError("--backend is 'host' or 'mpi', not '" + backend + "'");
+  if (backend == "cuda") return guarded(launch.rank, [&] { return run_cuda(options, launch); });
+  throw LaunchError("--backend is 'host', 'mpi' or 'cuda', not '" + backend + "'");
 }
 
 }  // namespace

@@ -25,6 +25,11 @@ po::options_description described(WorkerOptions& options) {
       "steps", po::value(&options.steps)->default_value(options.steps), "timed steps")(
       "warm-up", po::value(&options.warm_up)->default_value(options.warm_up), "steps before them, untimed")(
       "seed", po::value(&options.seed)->default_value(options.seed), "of weights and tokens")(
+      "device", po::value<std::int32_t>(), "cuda: which GPU, as CUDA counts them; default: the local rank")(
+      "communication-ctas", po::value(&options.communication_ctas)->default_value(options.communication_ctas),
+      "cuda: at most so many thread blocks for a communicator; 0: as NCCL likes")(
+      "compute-sms", po::value(&options.compute_sms)->default_value(options.compute_sms),
+      "cuda: SMs that matrix products plan for, beside communication; 0: all")(
       "stall-timeout", po::value(&options.stall_seconds)->default_value(options.stall_seconds), "seconds in which no op of any rank ends")(
       "no-check", po::bool_switch(&options.no_check), "do not hold the numbers against the reference");
   po::options_description output("What to leave (rank 0 writes)");
@@ -95,6 +100,7 @@ ParsedWorker parse_worker_options(int argc, char** argv) {
   options.json = given<std::string>(values, "json");
   options.trace = given<std::string>(values, "trace");
   options.measured = given<std::string>(values, "measured");
+  options.device = given<std::int32_t>(values, "device");
   options.rank_traces = given<std::string>(values, "rank-traces");
   options.launch = {given<std::int32_t>(values, "rank"), given<std::int32_t>(values, "world-size"), given<std::int32_t>(values, "local-rank"),
                     given<std::string>(values, "master-addr"), given<std::int32_t>(values, "master-port")};

@@ -17,6 +17,9 @@ struct WorkerOptions {
   std::string backend;                       // empty: mpi for more than one process, else host
   std::int64_t steps = 20, warm_up = 3, seed = 1;
   double stall_seconds = 8;
+  std::int32_t communication_ctas = 16;      // cuda: at most so many for a communicator; 0: as NCCL likes
+  std::int32_t compute_sms = 0;              // cuda: SMs that matrix products plan for; 0: all
+  std::optional<std::int32_t> device;        // cuda: absent: the local rank
   bool no_check = false, quiet = false, print_launch = false;
   std::optional<std::string> json, trace, measured, rank_traces;
   LaunchFlags launch;

@@ -1,0 +1,44 @@
+#include "runtime/cuda/cuda_api.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace fabricast::runtime::cuda {
+
+void check(cudaError_t status, std::source_location where) {
+  if (status == cudaSuccess) return;
+  const std::string_view file = where.file_name();
+  throw CudaError(fmt::format("{} ({}, at {}:{})", cudaGetErrorString(status), cudaGetErrorName(status),
+                              file.substr(file.rfind('/') + 1), where.line()),
+                  status);
+}
+
+Stream make_stream(Priority priority) {
+  int least = 0, greatest = 0;
+  check(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, priority == Priority::high ? greatest : least));
+  return Stream(stream);
+}
+
+Event make_event() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreate(&event));
+  return Event(event);
+}
+
+DeviceMemory::DeviceMemory(Bytes size) : size_(static_cast<std::size_t>(size.value())) {
+  void* memory = nullptr;
+  check(cudaMalloc(&memory, std::max<std::size_t>(size_, 256)));
+  memory_ = Owned<std::byte*, cudaFree>(static_cast<std::byte*>(memory));
+}
+
+PinnedMemory::PinnedMemory(std::size_t size) : size_(size) {
+  void* memory = nullptr;
+  check(cudaMallocHost(&memory, std::max<std::size_t>(size_, 256)));
+  memory_ = Owned<std::byte*, cudaFreeHost>(static_cast<std::byte*>(memory));
+}
+
+}  // namespace fabricast::runtime::cuda

@@ -1,0 +1,158 @@
+#include "runtime/cuda/gemm.hpp"
+
+#include <cublasLt.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <source_location>
+#include <vector>
+
+#include "runtime/cuda/launch_shape.hpp"
+
+namespace fabricast::runtime::cuda {
+namespace {
+
+constexpr int most_candidates = 8;
+
+void check_lt(cublasStatus_t status, std::source_location where = std::source_location::current()) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw std::runtime_error(fmt::format("cublasLt: {} (gemm.cpp:{})", cublasLtGetStatusString(status), where.line()));
+}
+
+template <class Handle, auto destroy>
+class Descriptor {
+ public:
+  explicit Descriptor(Handle handle) : handle_(handle) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { (void)destroy(handle_); }
+  [[nodiscard]] Handle get() const { return handle_; }
+
+ private:
+  Handle handle_;
+};
+using MatmulDescriptor = Descriptor<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using Layout = Descriptor<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using Preference = Descriptor<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+
+cublasLtMatmulDesc_t new_matmul(bool weight_is_transposed, std::int32_t sms) {
+  cublasLtMatmulDesc_t matmul = nullptr;
+  check_lt(cublasLtMatmulDescCreate(&matmul, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  const cublasOperation_t operation = weight_is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+  check_lt(cublasLtMatmulDescSetAttribute(matmul, CUBLASLT_MATMUL_DESC_TRANSA, &operation, sizeof operation));
+  if (sms > 0) check_lt(cublasLtMatmulDescSetAttribute(matmul, CUBLASLT_MATMUL_DESC_SM_COUNT_TARGET, &sms, sizeof sms));
+  return matmul;
+}
+
+/// cublasLt is column-major: a row-major [rows, columns] is its [columns, rows].
+cublasLtMatrixLayout_t new_layout(bool is_bf16, std::int64_t rows, std::int64_t columns, std::int64_t stride) {
+  cublasLtMatrixLayout_t layout = nullptr;
+  check_lt(cublasLtMatrixLayoutCreate(&layout, is_bf16 ? CUDA_R_16BF : CUDA_R_32F, static_cast<std::uint64_t>(columns),
+                                      static_cast<std::uint64_t>(rows), stride));
+  return layout;
+}
+
+cublasLtMatmulPreference_t new_preference(std::size_t workspace, std::uint32_t weight, std::uint32_t in, std::uint32_t out) {
+  cublasLtMatmulPreference_t preference = nullptr;
+  check_lt(cublasLtMatmulPreferenceCreate(&preference));
+  const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
+    check_lt(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value));
+  };
+  set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, weight);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, in);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, out);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, out);
+  return preference;
+}
+
+}  // namespace
+
+/// outᵀ[n, m] = weightᵀ[n, k] · inᵀ[k, m], all column-major: weight is cublasLt's A, in its B.
+struct Gemms::Plan {
+  Plan(cublasLtHandle_t lt, const Key& key, std::int32_t sms, std::size_t workspace)
+      : matmul(new_matmul(key.shape.weight_is_transposed, sms)),
+        weight(key.shape.weight_is_transposed ? new_layout(key.shape.is_bf16, key.shape.n, key.shape.k, key.shape.k)
+                                              : new_layout(key.shape.is_bf16, key.shape.k, key.shape.n, key.shape.n)),
+        in(new_layout(key.shape.is_bf16, key.shape.m, key.shape.k, key.shape.in_stride)),
+        out(new_layout(key.shape.is_bf16 && !key.shape.writes_fp32, key.shape.m, key.shape.n, key.shape.n)) {
+    const Preference preference(new_preference(workspace, key.weight, key.in, key.out));
+    candidates.resize(most_candidates);
+    int found = 0;
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(lt, matmul.get(), weight.get(), in.get(), out.get(), out.get(),
+                                                                 preference.get(), most_candidates, candidates.data(), &found);
+    if (status != CUBLAS_STATUS_SUCCESS || found == 0) {
+      throw std::runtime_error(fmt::format("cublasLt has no kernel for m {}, n {}, k {} ({})", key.shape.m, key.shape.n, key.shape.k,
+                                           cublasLtGetStatusString(status)));
+    }
+    candidates.resize(static_cast<std::size_t>(found));
+  }
+
+  void run(cublasLtHandle_t lt, std::size_t candidate, const GemmOperands& operands, const GemmPlace& place) const {
+    const float one = 1.0F, zero = 0.0F;
+    check_lt(cublasLtMatmul(lt, matmul.get(), &one, operands.weight, weight.get(), operands.in, in.get(), &zero, operands.out, out.get(),
+                            operands.out, out.get(), &candidates[candidate].algo, place.workspace.data(), place.workspace.size(),
+                            place.stream));
+  }
+
+  MatmulDescriptor matmul;
+  Layout weight, in, out;
+  std::vector<cublasLtMatmulHeuristicResult_t> candidates;   // by what cublasLt expects
+  std::size_t chosen = 0;
+  bool is_tuned = false;
+};
+
+Gemms::Gemms(std::int32_t sms, std::size_t workspace) : sms_(sms), workspace_(workspace) {
+  cublasLtHandle_t handle = nullptr;
+  check_lt(cublasLtCreate(&handle));
+  handle_ = handle;
+}
+
+Gemms::~Gemms() {
+  plans_.clear();
+  (void)cublasLtDestroy(static_cast<cublasLtHandle_t>(handle_));
+}
+
+Gemms::Plan& Gemms::plan(const GemmShape& shape, const GemmOperands& operands) {
+  const Key key{shape, alignment_of(operands.in), alignment_of(operands.weight), alignment_of(operands.out)};
+  std::unique_ptr<Plan>& place = plans_[key];
+  if (!place) place = std::make_unique<Plan>(static_cast<cublasLtHandle_t>(handle_), key, sms_, workspace_);
+  return *place;
+}
+
+void Gemms::prepare(const GemmShape& shape, const GemmOperands& operands) {
+  if (shape.m > 0) (void)plan(shape, operands);
+}
+
+void Gemms::tune(const GemmShape& shape, const GemmOperands& operands, const GemmPlace& place) {
+  constexpr int repetitions = 5;
+  if (shape.m == 0) return;
+  Plan& p = plan(shape, operands);
+  if (std::exchange(p.is_tuned, true)) return;
+  const Event begin = make_event(), end = make_event();
+  float best = 0;
+  for (std::size_t c = 0; c < p.candidates.size(); ++c) {
+    std::vector<float> milliseconds;
+    for (int i = 0; i <= repetitions; ++i) {
+      check(cudaEventRecord(begin.get(), place.stream));
+      p.run(static_cast<cublasLtHandle_t>(handle_), c, operands, place);
+      check(cudaEventRecord(end.get(), place.stream));
+      check(cudaEventSynchronize(end.get()));
+      float took = 0;
+      check(cudaEventElapsedTime(&took, begin.get(), end.get()));
+      if (i > 0) milliseconds.push_back(took);  // the first loads the kernel
+    }
+    std::sort(milliseconds.begin(), milliseconds.end());
+    if (c > 0 && milliseconds[repetitions / 2] >= best) continue;
+    best = milliseconds[repetitions / 2];
+    p.chosen = c;
+  }
+}
+
+void Gemms::run(const GemmShape& shape, const GemmOperands& operands, const GemmPlace& place) {
+  if (shape.m == 0) return;
+  const Plan& p = plan(shape, operands);
+  p.run(static_cast<cublasLtHandle_t>(handle_), p.chosen, operands, place);
+}
+
+}  // namespace fabricast::runtime::cuda
