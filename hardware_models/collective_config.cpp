@@ -11,8 +11,6 @@ namespace fabricast::hw {
 
 namespace {
 
-constexpr std::array all_kinds{CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
-                               CollectiveKind::broadcast,  CollectiveKind::all_to_all, CollectiveKind::send};
 constexpr double least_share = 1e-3;
 constexpr double most_small_cost = 100.0, most_forwarding = 100.0;
 constexpr std::int64_t most_members = 1024;
@@ -21,7 +19,7 @@ constexpr IntegerRange channel_range{1, 1024};
 std::map<CollectiveKind, Seconds> read_latencies(const JsonNode& node) {
   ObjectReader reader(node);
   std::map<CollectiveKind, Seconds> latencies;
-  for (const CollectiveKind kind : all_kinds) latencies[kind] = reader.duration(name_of(kind));
+  for (const CollectiveKind kind : all_collective_kinds) latencies[kind] = reader.duration(name_of(kind));
   reader.finish();
   return latencies;
 }
@@ -49,7 +47,7 @@ std::map<std::int64_t, double> read_by_members(const JsonNode& node) {
 std::map<CollectiveKind, std::map<std::int64_t, double>> read_nvlink(const JsonNode& node) {
   ObjectReader reader(node);
   std::map<CollectiveKind, std::map<std::int64_t, double>> efficiency;
-  for (const CollectiveKind kind : all_kinds) efficiency[kind] = read_by_members(reader.child(name_of(kind)));
+  for (const CollectiveKind kind : all_collective_kinds) efficiency[kind] = read_by_members(reader.child(name_of(kind)));
   reader.finish();
   return efficiency;
 }
@@ -57,7 +55,7 @@ std::map<CollectiveKind, std::map<std::int64_t, double>> read_nvlink(const JsonN
 std::map<CollectiveKind, double> read_network(const JsonNode& node) {
   ObjectReader reader(node);
   std::map<CollectiveKind, double> efficiency;
-  for (const CollectiveKind kind : all_kinds) efficiency[kind] = reader.number(name_of(kind), least_share, 1.0);
+  for (const CollectiveKind kind : all_collective_kinds) efficiency[kind] = reader.number(name_of(kind), least_share, 1.0);
   reader.finish();
   return efficiency;
 }

@@ -14,9 +14,6 @@ namespace fabricast::hw {
 
 namespace {
 
-constexpr std::array all_kinds{CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
-                               CollectiveKind::broadcast,  CollectiveKind::all_to_all, CollectiveKind::send};
-
 bool is_share(double value) { return value > 0.0 && value <= 1.0; }
 
 bool complete(const CollectiveSpec& spec, CollectiveKind kind) {
@@ -81,7 +78,7 @@ bool is_mode(const TransferMode& mode) {
 
 void require_complete(const CollectiveSpec& spec) {
   if (!spec.kernels) {
-    for (const CollectiveKind kind : all_kinds) {
+    for (const CollectiveKind kind : all_collective_kinds) {
       if (complete(spec, kind)) continue;
       throw std::invalid_argument("a collective profile needs a latency and efficiencies in (0, 1] of " + std::string(name_of(kind)));
     }

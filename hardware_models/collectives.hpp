@@ -5,6 +5,7 @@
 // send buffer, own share included; for send the message.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -16,6 +17,8 @@
 namespace fabricast::hw {
 
 enum class CollectiveKind : std::uint8_t { all_reduce, all_gather, reduce_scatter, broadcast, all_to_all, send };
+inline constexpr std::array all_collective_kinds{CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
+                                                 CollectiveKind::broadcast,  CollectiveKind::all_to_all, CollectiveKind::send};
 /// A member's local index is its place among the members of its node, in group order; a rail joins equal local indices.
 enum class CollectiveAlgorithm : std::uint8_t {
   automatic,

@@ -126,7 +126,7 @@ std::vector<NodeId> nodes_of(const CollectiveBench& bench, const hw::Topology& t
 BytesPerSecond rate(Bytes bytes, Seconds time) { return time > Seconds(0) ? bytes / time : BytesPerSecond(0); }
 
 /// "ring ll128"; point-to-point kernels and reducing switches have one protocol.
-std::string name_of(const hw::CollectiveChoice& choice) {
+std::string full_name(const hw::CollectiveChoice& choice) {
   std::string name(hw::name_of(choice.algorithm));
   if (choice.protocol != hw::CollectiveProtocol::simple) name += " " + std::string(hw::name_of(choice.protocol));
   return name;
@@ -162,7 +162,7 @@ std::string collective_table(std::span<const CollectiveTiming> timings) {
   for (const CollectiveTiming& t : timings) {
     table.add({std::to_string(t.size.value()), fmt::format("{:.2f}", t.time.value() * 1e6), gigabytes(t.algorithm_bandwidth),
                gigabytes(t.bus_bandwidth), fmt::format("{:.2f}", t.floor.value() * 1e6), fmt::format("{:.2f}", t.ratio_to_floor),
-               std::to_string(t.footprint.sms), name_of(t.choice)});
+               std::to_string(t.footprint.sms), full_name(t.choice)});
   }
   return table.text();
 }

@@ -38,7 +38,7 @@ std::vector<std::string> cells_of(std::string_view line, const std::string& file
   return cells;
 }
 
-void add_row(CsvTable& table, std::string_view line, int number) {
+void append_line(CsvTable& table, std::string_view line, int number) {
   std::vector<std::string> cells = cells_of(line, table.file, number);
   if (table.columns.empty()) {
     if (cells.size() > most_columns) throw hw::ConfigError(fmt::format("{}:{}: more than {} columns", table.file, number, most_columns));
@@ -66,7 +66,7 @@ CsvTable parse_csv(std::string_view text, const std::string& file) {
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     ++number;
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    if (!line.empty() && line.front() != '#') add_row(table, line, number);
+    if (!line.empty() && line.front() != '#') append_line(table, line, number);
   }
   if (table.columns.empty()) throw hw::ConfigError(file + ": holds no table; its first line that is no comment names the columns");
   if (table.rows.empty()) throw hw::ConfigError(file + ": holds a header, but no row");

@@ -44,7 +44,7 @@ Node* element_of(Node& node, std::string_view key) {
 }
 
 template <class Node>
-Node* child_of(Node& node, std::string_view key) {
+Node* find_child(Node& node, std::string_view key) {
   if (auto* member = node.find(key)) return member;
   return element_of(node, key);
 }
@@ -168,7 +168,7 @@ class DocumentLoader {
   void apply(const Setting& setting) {
     JsonNode& parent = parent_of(setting);
     const std::string_view key = setting.keys.back();
-    JsonNode* target = child_of(parent, key);
+    JsonNode* target = find_child(parent, key);
     if (!target) {
       auto* object = std::get_if<JsonNode::Object>(&parent.value);
       if (!object) reject_path(setting, parent, key);
@@ -205,7 +205,7 @@ class DocumentLoader {
     JsonNode* node = &document_;
     std::string pointer;
     for (std::size_t i = 0; i + 1 < setting.keys.size(); ++i) {
-      JsonNode* child = child_of(*node, setting.keys[i]);
+      JsonNode* child = find_child(*node, setting.keys[i]);
       if (!child) reject_path(setting, *node, setting.keys[i]);
       pointer = hw::child_pointer(pointer, setting.keys[i]);
       if (is_file_place(pointer)) put_file(*child, child->file);
@@ -224,7 +224,7 @@ FoundNode find_node(const JsonNode& document, std::string_view pointer) {
   const JsonNode* node = &document;
   while (!pointer.empty()) {
     const std::string_view token = pointer.substr(1, pointer.find('/', 1) - 1);
-    const JsonNode* child = child_of(*node, key_of_token(token));
+    const JsonNode* child = find_child(*node, key_of_token(token));
     if (!child) break;
     node = child;
     pointer.remove_prefix(token.size() + 1);
