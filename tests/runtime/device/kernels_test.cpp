@@ -189,7 +189,7 @@ TEST_CASE_TEMPLATE("weights: runs of columns of the full matrix, either way roun
   }
 }
 
-TEST_CASE_TEMPLATE("random fill: in [-1, 1), no two alike places, to the last byte", Element, float, Bf16) {
+TEST_CASE_TEMPLATE("random fill: from -1 to below 1, no two alike places, to the last byte", Element, float, Bf16) {
   Owned<Element> out(1, 9001), again(1, 9001);
   for (Owned<Element>* place : {&out, &again}) {
     on_stream([&](auto stream) { cuda::launch_fill_random(3, place->on_device(), stream); });
