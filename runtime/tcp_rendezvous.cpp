@@ -149,6 +149,13 @@ Socket connect_to(const TcpMeeting& meeting, const Deadline& deadline) {
   throw ExecutionError(fmt::format("rank {} does not reach rank 0 at {}:{}: {}", meeting.rank.value, meeting.host, meeting.port, why));
 }
 
+/// What rank 0 sends to who waits for so many bytes. Any other number of them is its reason to give up, as text.
+Message receive_or_reason(const Socket& socket, std::size_t bytes, const Deadline& deadline) {
+  Message message = receive_message(socket, deadline);
+  if (message.size() != bytes) throw ExecutionError(std::string(reinterpret_cast<const char*>(message.data()), message.size()));
+  return message;
+}
+
 double now() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
 
 }  // namespace
@@ -227,10 +234,12 @@ void TcpRendezvous::compare_clocks() {
   try {
     if (meeting_.rank.value > 0) {
       for (int i = 0; i < pings; ++i) {
-        (void)receive_number<std::uint8_t>(peers_[0], deadline);
+        (void)receive_or_reason(peers_[0], sizeof(double), deadline);
         send_number(peers_[0], now(), deadline);
       }
-      offset_ = Seconds(receive_number<double>(peers_[0], deadline));
+      double offset = 0;
+      std::memcpy(&offset, receive_or_reason(peers_[0], sizeof offset, deadline).data(), sizeof offset);
+      offset_ = Seconds(offset);
       return;
     }
     for (other.value = 1; other.value < meeting_.ranks; ++other.value) {
@@ -238,14 +247,14 @@ void TcpRendezvous::compare_clocks() {
       double quickest = std::numeric_limits<double>::infinity(), offset = 0;
       for (int i = 0; i < pings; ++i) {
         const double asked = now();
-        send_number(peer, std::uint8_t{1}, deadline);
+        send_message(peer, std::as_bytes(std::span(&asked, 1)), deadline);
         const auto theirs = receive_number<double>(peer, deadline);
         const double answered = now();
         if (answered - asked >= quickest) continue;
         quickest = answered - asked;
         offset = theirs - (asked + answered) / 2;
       }
-      send_number(peer, offset, deadline);
+      send_message(peer, std::as_bytes(std::span(&offset, 1)), deadline);
     }
   } catch (const SocketError& error) {
     give_up(fmt::format("rank {} {}", other.value, error.what()));
@@ -301,7 +310,7 @@ std::vector<Message> TcpRendezvous::collect(std::span<const std::byte> own) {
   return all;
 }
 
-/// Tells those who are here, who then do not wait in vain. Those who wait in all_gather read it as a reason; a closed socket tells the rest.
+/// Tells those who are here, who then do not wait in vain. Those who wait read it as a reason; a closed socket tells the rest.
 void TcpRendezvous::give_up(const std::string& why) {
   for (const Socket& peer : peers_) {
     if (peer.descriptor() < 0) continue;
