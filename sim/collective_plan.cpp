@@ -39,14 +39,15 @@ struct Setting {
   Bytes size;
   const hw::Topology& topology;
   const hw::CollectiveModel& model;
-  PathTable& paths;
 };
 
-PathTable::Entry path_of(const hw::Transfer& transfer, const Setting& setting) {
-  const auto place = [](std::int32_t end) { return end == hw::node_switch ? hw::SwitchPlace::node : hw::SwitchPlace::network; };
-  if (hw::is_switch(transfer.source)) return setting.paths.from_switch(setting.gpu_of[transfer.destination], place(transfer.source));
-  if (hw::is_switch(transfer.destination)) return setting.paths.to_switch(setting.gpu_of[transfer.source], place(transfer.destination));
-  return setting.paths.between(setting.gpu_of[transfer.source], setting.gpu_of[transfer.destination]);
+GpuId gpu_at(std::int32_t end, std::span<const GpuId> gpu_of) { return hw::is_switch(end) ? GpuId{end} : gpu_of[end]; }
+
+bool crosses_nodes(const hw::Transfer& transfer, const Setting& setting) {
+  for (const std::int32_t end : {transfer.source, transfer.destination}) {
+    if (hw::is_switch(end)) return end == hw::network_switch;
+  }
+  return setting.topology.node_of(setting.gpu_of[transfer.source]) != setting.topology.node_of(setting.gpu_of[transfer.destination]);
 }
 
 /// The model's answers for the transfers of one phase, asked once per member.
@@ -67,12 +68,12 @@ class PhaseCosts {
 
   /// Of all steps. Where some cross nodes and some do not, every transfer waits for both kinds; the other kind's routes are not known here,
   /// and count by their software alone.
-  [[nodiscard]] SimTime delay(const PathTable::Entry& path) const {
+  [[nodiscard]] SimTime delay(Seconds route_latency, bool crosses_nodes) const {
     const double steps = phase_.steps;
-    if (!phase_.crossings) return to_sim_time((path.latency + (path.crosses_nodes ? step_across_ : step_within_)) * steps);
+    if (!phase_.crossings) return to_sim_time((route_latency + (crosses_nodes ? step_across_ : step_within_)) * steps);
     const double across = *phase_.crossings, within = steps - across;
     const Seconds software = step_across_ * across + step_within_ * within;
-    return to_sim_time(software + path.latency * (path.crosses_nodes ? across : within));
+    return to_sim_time(software + route_latency * (crosses_nodes ? across : within));
   }
   [[nodiscard]] Bytes wire(const hw::Transfer& transfer, bool crosses_nodes) const {
     const double efficiency = (crosses_nodes ? across_ : within_)[payer_of(transfer)];
@@ -95,9 +96,10 @@ std::vector<DelayedTransfer> price(const hw::Phase& phase, const Setting& settin
   std::vector<DelayedTransfer> priced;
   priced.reserve(phase.transfers.size());
   for (const hw::Transfer& transfer : phase.transfers) {
-    const PathTable::Entry path = path_of(transfer, setting);
-    priced.push_back({costs.delay(path),
-                      {transfer.source, transfer.destination, path.path, transfer.bytes, costs.wire(transfer, path.crosses_nodes)}});
+    const hw::Route route =
+        route_between(gpu_at(transfer.source, setting.gpu_of), gpu_at(transfer.destination, setting.gpu_of), setting.topology);
+    const bool crosses = crosses_nodes(transfer, setting);
+    priced.push_back({costs.delay(route.latency, crosses), {transfer.source, transfer.destination, transfer.bytes, costs.wire(transfer, crosses)}});
   }
   return priced;
 }
@@ -144,15 +146,30 @@ std::vector<DelayedTransfer> run_side_by_side(std::vector<std::vector<DelayedTra
   return all;
 }
 
-void append_phase(CollectivePlan& plan, std::vector<DelayedTransfer> priced) {
-  std::stable_sort(priced.begin(), priced.end(), [](const auto& a, const auto& b) { return a.delay < b.delay; });
-  const auto first_launch = static_cast<std::int32_t>(plan.launches.size());
+/// By delay, and in the order of the phase where that is the same.
+void append_phase(CollectivePlan& plan, std::span<const DelayedTransfer> priced) {
+  std::vector<SimTime> delays;                            // distinct ones, ascending: few, since few kinds of routes are
+  std::vector<std::int32_t> launch_of(priced.size()), transfers;
+  for (const DelayedTransfer& one : priced) {
+    const auto place = std::lower_bound(delays.begin(), delays.end(), one.delay);
+    if (place == delays.end() || *place != one.delay) delays.insert(place, one.delay);
+  }
+  transfers.resize(delays.size());
   for (std::size_t i = 0; i < priced.size(); ++i) {
-    const auto place = static_cast<std::int32_t>(plan.transfers.size());
-    if (i == 0 || priced[i].delay != priced[i - 1].delay) plan.launches.push_back({priced[i].delay, place, place});
-    plan.launches.back().last = place + 1;
-    plan.transfers.push_back(priced[i].transfer);
-    for (const std::int32_t end : {priced[i].transfer.source, priced[i].transfer.destination}) {
+    launch_of[i] = static_cast<std::int32_t>(std::lower_bound(delays.begin(), delays.end(), priced[i].delay) - delays.begin());
+    ++transfers[launch_of[i]];
+  }
+  const auto first_launch = static_cast<std::int32_t>(plan.launches.size());
+  auto place = static_cast<std::int32_t>(plan.transfers.size());
+  for (std::size_t launch = 0; launch < delays.size(); ++launch) {
+    plan.launches.push_back({delays[launch], place, place});
+    place += transfers[launch];
+  }
+  plan.transfers.resize(place);
+  for (std::size_t i = 0; i < priced.size(); ++i) {
+    const PlannedTransfer& transfer = priced[i].transfer;
+    plan.transfers[plan.launches[first_launch + launch_of[i]].last++] = transfer;
+    for (const std::int32_t end : {transfer.source, transfer.destination}) {
       if (!hw::is_switch(end)) ++plan.transfers_of[end];
     }
   }
@@ -166,7 +183,7 @@ void append_phases(CollectivePlan& plan, std::span<const hw::Phase> phases, cons
     while (setting.model.pipeline_chunk() > Bytes{} && next < phases.size() && phases[next].pipelined) {
       pipeline.push_back(price(phases[next++], setting));
     }
-    append_phase(plan, pipeline.size() == 1 ? std::move(pipeline.front()) : run_side_by_side(std::move(pipeline), setting));
+    append_phase(plan, pipeline.size() == 1 ? pipeline.front() : run_side_by_side(std::move(pipeline), setting));
     first = next;
   }
 }
@@ -187,16 +204,27 @@ Bytes sent_in_node(std::span<const hw::Phase> phases, std::span<const NodeId> no
 
 }  // namespace
 
+hw::Route route_between(GpuId source, GpuId destination, const hw::Topology& topology) {
+  const auto place = [](GpuId end) { return end.value == hw::node_switch ? hw::SwitchPlace::node : hw::SwitchPlace::network; };
+  if (hw::is_switch(source.value)) return topology.from_switch(destination, place(source));
+  if (hw::is_switch(destination.value)) return topology.to_switch(source, place(destination));
+  return topology.route(source, destination);
+}
+
 hw::Route route_of(const PlannedTransfer& transfer, std::span<const GpuId> gpu_of, const hw::Topology& topology) {
-  const auto place = [](std::int32_t end) { return end == hw::node_switch ? hw::SwitchPlace::node : hw::SwitchPlace::network; };
-  if (hw::is_switch(transfer.source)) return topology.from_switch(gpu_of[transfer.destination], place(transfer.source));
-  if (hw::is_switch(transfer.destination)) return topology.to_switch(gpu_of[transfer.source], place(transfer.destination));
-  return topology.route(gpu_of[transfer.source], gpu_of[transfer.destination]);
+  return route_between(gpu_at(transfer.source, gpu_of), gpu_at(transfer.destination, gpu_of), topology);
+}
+
+void bind_paths(CollectivePlan& plan, std::span<const GpuId> gpu_of, PathTable& paths) {
+  for (PlannedTransfer& transfer : plan.transfers) {
+    const GpuId source = gpu_at(transfer.source, gpu_of), destination = gpu_at(transfer.destination, gpu_of);
+    transfer.path = paths.between(source, destination, [&] { return route_between(source, destination, paths.topology()); });
+  }
 }
 
 CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
                                hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                               PathTable& paths, const hw::TokenRouting& tokens) {
+                               const hw::TokenRouting& tokens) {
   CollectivePlan plan;
   plan.transfers_of.resize(gpu_of.size());
   plan.loads.resize(gpu_of.size());
@@ -205,7 +233,7 @@ CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm 
   const Bytes size = hw::size_of(kind, gpu_of.size(), counts);
   const hw::CollectiveChoice choice = model.choose(kind, wanted, nodes, size, tokens);
   const std::vector<hw::Phase> phases = hw::lower(kind, choice.algorithm, nodes, counts, choice.tokens);
-  append_phases(plan, phases, {kind, choice, gpu_of, node_sizes(nodes), size, topology, model, paths});
+  append_phases(plan, phases, {kind, choice, gpu_of, node_sizes(nodes), size, topology, model});
   if (plan.transfers.empty()) return plan;
   plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, sent_in_node(phases, nodes)));
   plan.floor = choice.algorithm == hw::CollectiveAlgorithm::deduplicated ? hw::token_exchange_floor(gpu_of, counts, topology, choice.tokens)

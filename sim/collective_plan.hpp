@@ -16,9 +16,9 @@ namespace fabricast::sim {
 
 struct PlannedTransfer {
   std::int32_t source, destination;         // members, or hw::node_switch and hw::network_switch
-  PathId path;
   Bytes payload;
   Bytes wire;                               // payload / efficiency, rounded up
+  PathId path{-1};                          // in the network that runs the plan, once bound
 };
 
 /// Transfers [first, last) of the plan, whose first bytes enter the network `delay` after their phase's start: the latencies of route and
@@ -45,12 +45,16 @@ struct CollectivePlan {
   std::vector<hw::GpuLoad> loads;           // by member: what its kernel holds of its GPU; kernel_loads.hpp
 };
 
-/// The links that a transfer of the plan crosses.
+/// The links that a transfer crosses. A switch stands for a GPU by its own (negative) number.
+[[nodiscard]] hw::Route route_between(GpuId source, GpuId destination, const hw::Topology& topology);
 [[nodiscard]] hw::Route route_of(const PlannedTransfer& transfer, std::span<const GpuId> gpu_of, const hw::Topology& topology);
 
 /// `wanted` may be automatic; `tokens` is what a deduplicated all-to-all is told. gpu_of and counts as in hardware_models/byte_floor.hpp.
+/// Paths are not bound yet.
 [[nodiscard]] CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
                                              hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                                             PathTable& paths, const hw::TokenRouting& tokens = {});
+                                             const hw::TokenRouting& tokens = {});
+
+void bind_paths(CollectivePlan& plan, std::span<const GpuId> gpu_of, PathTable& paths);
 
 }  // namespace fabricast::sim

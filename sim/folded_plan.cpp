@@ -1,6 +1,7 @@
 #include "sim/folded_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <stdexcept>
 #include <tuple>
@@ -8,11 +9,13 @@
 namespace fabricast::sim {
 namespace {
 
+constexpr std::int32_t no_class = -1;
+
 /// Everything by which transfers of one launch differ.
 struct TransferKind {
   std::int32_t source, destination;              // places, or switches
   Bytes payload, wire;
-  std::vector<std::int32_t> link_classes;        // in the order of the route
+  std::array<std::int32_t, hw::Route::max_links> link_classes;   // in the order of the route, then no_class
   friend bool operator<(const TransferKind& a, const TransferKind& b) {
     return std::tie(a.source, a.destination, a.payload, a.wire, a.link_classes) <
            std::tie(b.source, b.destination, b.payload, b.wire, b.link_classes);
@@ -21,8 +24,9 @@ struct TransferKind {
 
 class FoldPlan {
  public:
-  FoldPlan(const CollectivePlan& plan, std::span<const Rank> ranks, bool is_message, const Folding& folding, FlowNetwork& network)
-      : plan_(plan), folding_(folding), network_(network) {
+  FoldPlan(const CollectivePlan& plan, std::span<const Rank> ranks, std::span<const GpuId> gpu_of, bool is_message, const Folding& folding,
+           const hw::Topology& topology, FlowNetwork& network)
+      : plan_(plan), gpu_of_(gpu_of), folding_(folding), topology_(topology), network_(network) {
     place_members(ranks, is_message);
     const std::int32_t first = folding.class_of_rank[ranks.front().index()];
     const auto alike = std::count(class_of_.begin(), class_of_.end(), first);
@@ -30,10 +34,9 @@ class FoldPlan {
   }
 
   [[nodiscard]] CollectivePlan fold() {
-    CollectivePlan folded = plan_;               // latencies and floor stay
-    folded.transfers.clear();
-    folded.launches.clear();
-    folded.phases.clear();
+    CollectivePlan folded;
+    folded.base_latency = plan_.base_latency;
+    folded.floor = plan_.floor;
     folded.transfers_of.assign(places_, 0);
     folded.loads.resize(places_);
     for (std::size_t member = 0; member < place_of_.size(); ++member) folded.loads[static_cast<std::size_t>(place_of_[member])] = plan_.loads[member];
@@ -67,14 +70,15 @@ class FoldPlan {
     for (std::int32_t t = launch.first; t < launch.last; ++t) {
       const PlannedTransfer& transfer = plan_.transfers[t];
       TransferKind kind{place_of(transfer.source), place_of(transfer.destination), transfer.payload, transfer.wire, {}};
-      for (const Crossing& crossing : network_.crossings(transfer.path)) {
-        kind.link_classes.push_back(folding_.class_of_link[static_cast<std::size_t>(crossing.link)]);
-      }
-      ++kinds[std::move(kind)];
+      kind.link_classes.fill(no_class);
+      const hw::Route route = route_of(transfer, gpu_of_, topology_);
+      std::transform(route.links().begin(), route.links().end(), kind.link_classes.begin(),
+                     [&](LinkId link) { return folding_.class_of_link[link.index()]; });
+      ++kinds[kind];
     }
     const auto first = static_cast<std::int32_t>(folded.transfers.size());
     for (const auto& [kind, count] : kinds) {
-      folded.transfers.push_back({kind.source, kind.destination, path_of(kind, count), kind.payload, kind.wire});
+      folded.transfers.push_back({kind.source, kind.destination, kind.payload, kind.wire, path_of(kind, count)});
       for (const std::int32_t end : {kind.source, kind.destination}) {
         if (!hw::is_switch(end)) ++folded.transfers_of[end];
       }
@@ -85,7 +89,9 @@ class FoldPlan {
   // All groups' transfers of the kind, times the links of the class that each crosses, are spread evenly over the class.
   [[nodiscard]] PathId path_of(const TransferKind& kind, std::int64_t count) {
     std::map<std::int32_t, std::int64_t> links;  // of each class, on the way
-    for (const std::int32_t link_class : kind.link_classes) ++links[link_class];
+    for (const std::int32_t link_class : kind.link_classes) {
+      if (link_class != no_class) ++links[link_class];
+    }
     std::vector<LinkId> representatives;
     std::vector<std::int32_t> weights;
     for (const auto& [link_class, crossed] : links) {
@@ -99,7 +105,9 @@ class FoldPlan {
   }
 
   const CollectivePlan& plan_;
+  std::span<const GpuId> gpu_of_;
   const Folding& folding_;
+  const hw::Topology& topology_;
   FlowNetwork& network_;
   std::vector<std::int32_t> class_of_, place_of_;   // by member
   std::size_t places_ = 0;
@@ -108,9 +116,9 @@ class FoldPlan {
 
 }  // namespace
 
-CollectivePlan fold_plan(const CollectivePlan& plan, std::span<const Rank> ranks, bool is_message, const Folding& folding,
-                         FlowNetwork& network) {
-  return FoldPlan(plan, ranks, is_message, folding, network).fold();
+CollectivePlan fold_plan(const CollectivePlan& plan, std::span<const Rank> ranks, std::span<const GpuId> gpu_of, bool is_message,
+                         const Folding& folding, const hw::Topology& topology, FlowNetwork& network) {
+  return FoldPlan(plan, ranks, gpu_of, is_message, folding, topology, network).fold();
 }
 
 }  // namespace fabricast::sim

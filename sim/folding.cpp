@@ -7,7 +7,6 @@
 
 #include "sim/collective_plan.hpp"
 #include "sim/distinct_ops.hpp"
-#include "sim/engine.hpp"
 #include "strategies/ir/resolve.hpp"
 
 namespace fabricast::sim {
@@ -41,19 +40,12 @@ struct Use {
 struct UsedTransfer {
   Rank source, destination;     // a switch keeps its number, which is below 0
   Colour kind = 0;              // phase, delay, bytes
-  PathId path;
 };
-
-std::vector<BytesPerSecond> bandwidths(const hw::Topology& topology) {
-  std::vector<BytesPerSecond> result;
-  for (const hw::Link& link : topology.links()) result.push_back(link.bandwidth);
-  return result;
-}
 
 class Refinement {
  public:
   Refinement(const ir::Schedule& schedule, const hw::Topology& topology, const hw::CollectiveModel& model, const ComputeTimes& times)
-      : schedule_(schedule), topology_(topology), model_(model), network_(engine_, 0, bandwidths(topology)), paths_(topology, network_),
+      : schedule_(schedule), topology_(topology), model_(model),
         rank_colours_(schedule.ranks.size()), link_colours_(topology.links().size()) {
     for (const ir::Program& program : schedule.programs) distinct_.push_back(distinct_ops(schedule, program));
     colour_ranks(times);
@@ -115,7 +107,7 @@ class Refinement {
     std::vector<GpuId> gpu_of;
     for (const Rank rank : collective.members) gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
     const CollectivePlan plan =
-        plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, paths_, collective.tokens);
+        plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, collective.tokens);
     Use use{std::move(collective.members), {}, combined(op, static_cast<Colour>(plan.base_latency.value())), transfers_.size(), 0};
     use.kind = combined(use.kind, static_cast<Colour>(to_sim_time(plan.floor).value()));
     for (const hw::GpuLoad& load : plan.loads) use.loads.push_back(load_colour(load));
@@ -125,7 +117,7 @@ class Refinement {
         for (std::int32_t t = plan.launches[l].first; t < plan.launches[l].last; ++t) {
           const PlannedTransfer& transfer = plan.transfers[t];
           const Colour bytes = combined(static_cast<Colour>(transfer.payload.value()), static_cast<Colour>(transfer.wire.value()));
-          transfers_.push_back({end_of(use, transfer.source), end_of(use, transfer.destination), combined(launch, bytes), transfer.path});
+          transfers_.push_back({end_of(use, transfer.source), end_of(use, transfer.destination), combined(launch, bytes)});
         }
       }
     }
@@ -139,6 +131,7 @@ class Refinement {
   [[nodiscard]] Colour colour_of(Rank end) const {
     return hw::is_switch(end.value) ? mixed(static_cast<Colour>(end.value)) : rank_colours_[end.index()];
   }
+  [[nodiscard]] GpuId gpu_at(Rank end) const { return hw::is_switch(end.value) ? GpuId{end.value} : schedule_.ranks[end.index()].gpu; }
   void add_to(Rank end, Colour colour) {
     if (!hw::is_switch(end.value)) rank_sums_[end.index()] += mixed(colour);
   }
@@ -161,11 +154,11 @@ class Refinement {
     Colour colour = combined(transfer.kind, group);
     colour = combined(colour, colour_of(transfer.source));
     colour = combined(colour, colour_of(transfer.destination));
-    const auto crossings = network_.crossings(transfer.path);
-    for (const Crossing& crossing : crossings) colour = combined(colour, link_colours_[static_cast<std::size_t>(crossing.link)]);
+    const hw::Route route = route_between(gpu_at(transfer.source), gpu_at(transfer.destination), topology_);
+    for (const LinkId link : route.links()) colour = combined(colour, link_colours_[link.index()]);
     add_to(transfer.source, colour + 1);
     add_to(transfer.destination, colour + 2);
-    for (std::size_t i = 0; i < crossings.size(); ++i) link_sums_[static_cast<std::size_t>(crossings[i].link)] += mixed(colour + 3 + i);
+    for (std::size_t i = 0; i < route.links().size(); ++i) link_sums_[route.links()[i].index()] += mixed(colour + 3 + i);
   }
 
   [[nodiscard]] std::size_t distinct(std::span<const Colour> colours) {
@@ -202,9 +195,6 @@ class Refinement {
   const ir::Schedule& schedule_;
   const hw::Topology& topology_;
   const hw::CollectiveModel& model_;
-  Engine engine_;
-  FlowNetwork network_;                         // runs nothing: it knows paths
-  PathTable paths_;
   std::vector<std::vector<ir::OpIndex>> distinct_;   // by program
   std::vector<Use> uses_;
   std::vector<UsedTransfer> transfers_;

@@ -29,8 +29,10 @@ SharedPlan& PlanCache::acquire(ir::ResolvedCollective collective) {
 }
 
 CollectivePlan PlanCache::make_plan(const Key& key, std::span<const Rank> members) {
-  CollectivePlan plan = plan_collective(key.kind, key.algorithm, key.gpu_of, key.counts, topology_, model_, paths_, key.tokens);
-  return folding_ ? fold_plan(plan, members, key.kind == hw::CollectiveKind::send, *folding_, network_) : plan;
+  CollectivePlan plan = plan_collective(key.kind, key.algorithm, key.gpu_of, key.counts, topology_, model_, key.tokens);
+  if (folding_) return fold_plan(plan, members, key.gpu_of, key.kind == hw::CollectiveKind::send, *folding_, topology_, network_);
+  bind_paths(plan, key.gpu_of, paths_);
+  return plan;
 }
 
 std::vector<Bytes> PlanCache::link_bytes() const {
