@@ -138,7 +138,7 @@ std::string gigabytes(BytesPerSecond bandwidth) { return fmt::format("{:.2f}", b
 
 CollectiveTiming time_collective(const hw::ClusterSpec& cluster, const CollectiveBench& bench, Bytes size) {
   const hw::Topology topology(cluster);
-  const sim::CostModel cost{hw::GpuCostModel(cluster.gpu), hw::CollectiveModel(cluster.collectives)};
+  const sim::CostModel cost = sim::cost_model(cluster);
   const ir::Schedule schedule = schedule_of(bench, size);
   const ir::ResolvedCollective resolved = ir::resolve_collective(schedule, Rank{0}, schedule.programs.front().ops.front());
   CollectiveTiming timing;

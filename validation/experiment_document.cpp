@@ -98,6 +98,18 @@ void put_files(JsonNode& object, const std::array<std::string_view, Size>& keys,
   }
 }
 
+/// All that a cluster names, the GPUs of nodes that differ included. Where such an entry is of the command line, it names files relative to
+/// the experiment.
+void put_cluster_files(JsonNode& cluster, const fs::path& holder, const fs::path& experiment) {
+  put_files(cluster, cluster_files, holder);
+  JsonNode* others = cluster.find("other_nodes");
+  auto* entries = others ? std::get_if<JsonNode::Array>(&others->value) : nullptr;
+  if (!entries) return;
+  for (JsonNode& entry : *entries) {
+    if (JsonNode* gpu = entry.find("gpu")) put_file(*gpu, entry.line == 0 ? experiment : fs::path(entry.file));
+  }
+}
+
 /// A "path.to.key=value" of the command line.
 struct Setting {
   std::string name;                    // as errors show it
@@ -182,24 +194,11 @@ class DocumentLoader {
 
   [[nodiscard]] JsonNode take() {
     put_files(document_, top_files, path_);
-    if (JsonNode* cluster = document_.find("cluster")) {
-      put_files(*cluster, cluster_files, cluster->file);
-      put_other_gpus(*cluster);
-    }
+    if (JsonNode* cluster = document_.find("cluster")) put_cluster_files(*cluster, cluster->file, path_);
     return std::move(document_);
   }
 
  private:
-  /// The GPUs of the nodes that differ. An entry of the command line names files relative to the experiment.
-  void put_other_gpus(JsonNode& cluster) const {
-    JsonNode* others = cluster.find("other_nodes");
-    auto* entries = others ? std::get_if<JsonNode::Array>(&others->value) : nullptr;
-    if (!entries) return;
-    for (JsonNode& entry : *entries) {
-      if (JsonNode* gpu = entry.find("gpu")) put_file(*gpu, entry.line == 0 ? path_ : fs::path(entry.file));
-    }
-  }
-
   /// Reads the files on the way, since the path may go into them; those that it replaces stay unread.
   JsonNode& parent_of(const Setting& setting) {
     JsonNode* node = &document_;
@@ -235,7 +234,7 @@ FoundNode find_node(const JsonNode& document, std::string_view pointer) {
 JsonNode load_cluster_document(const fs::path& path) {
   JsonNode document = hw::parse_json_file(path);
   (void)hw::as_object(document);
-  put_files(document, cluster_files, path);
+  put_cluster_files(document, path, path);
   return document;
 }
 
