@@ -8,6 +8,7 @@
 #include "hardware_models/json_text.hpp"
 #include "strategies/ir/work_json.hpp"
 #include "validation/json_writer.hpp"
+#include "validation/machine_json.hpp"
 #include "validation/text.hpp"
 
 namespace fabricast::validation {
@@ -19,16 +20,6 @@ using runtime::BenchResults;
 std::string seconds_json(const runtime::Spread& s) {
   return fmt::format(R"({{"p10": {}, "median": {}, "p90": {}}})", hw::json_number(s.p10.value()), hw::json_number(s.median.value()),
                      hw::json_number(s.p90.value()));
-}
-
-void write_machine(JsonWriter& json, const runtime::Machine& machine) {
-  json.open_object("machine");
-  if (!machine.host.empty()) json.field("host", machine.host);
-  if (!machine.device.empty()) json.field("device", machine.device);
-  if (machine.devices > 0) json.field("devices", machine.devices);
-  if (!machine.driver.empty()) json.field("driver", machine.driver);
-  if (machine.clock_mhz > 0) json.field("clock_mhz", machine.clock_mhz);
-  json.close();
 }
 
 void write_kernels(JsonWriter& json, const BenchResults& results) {

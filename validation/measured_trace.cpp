@@ -9,6 +9,7 @@
 
 #include "hardware_models/json_reader.hpp"
 #include "hardware_models/json_text.hpp"
+#include "validation/machine_json.hpp"
 
 namespace fabricast::validation {
 
@@ -62,18 +63,6 @@ SimTime read_time(hw::ObjectReader& reader, const char* key) {
 
 runtime::Spread read_spread(hw::ObjectReader& reader) {
   return {read_seconds(reader, "p10"), read_seconds(reader, "median"), read_seconds(reader, "p90")};
-}
-
-runtime::Machine read_machine(const hw::JsonNode& node) {
-  hw::ObjectReader reader(node);
-  runtime::Machine machine;
-  machine.host = reader.optional_text("host").value_or("");
-  machine.device = reader.optional_text("device").value_or("");
-  machine.devices = static_cast<std::int32_t>(reader.optional_integer("devices", {0, 1 << 20}).value_or(0));
-  machine.driver = reader.optional_text("driver").value_or("");
-  machine.clock_mhz = reader.optional_number("clock_mhz", 0, 1e6).value_or(0);
-  reader.finish();
-  return machine;
 }
 
 MeasuredTraceHeader read_header(const hw::JsonNode& node) {

@@ -11,6 +11,7 @@
 #include "hardware_models/collectives.hpp"
 #include "hardware_models/kernels.hpp"
 #include "hardware_models/units.hpp"
+#include "runtime/machine.hpp"
 
 namespace fabricast::validation {
 
@@ -59,18 +60,11 @@ struct InterferenceMeasurement {
   Place place;
 };
 
-/// Empty or 0 where it is not known.
-struct Machine {
-  std::string host, device, driver;
-  std::int64_t devices = 0;
-  double clock_mhz = 0;
-};
-
 /// The measurements of one machine or, in published tables, of one system.
 struct Measurements {
   std::string system;             // "h100_sxm": what a published table calls it; empty for files of one machine
   std::string source, date;
-  Machine machine;
+  runtime::Machine machine;
   std::vector<KernelMeasurement> kernels;
   std::vector<CollectiveMeasurement> collectives;
   std::optional<Seconds> launch;

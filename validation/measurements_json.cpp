@@ -7,6 +7,7 @@
 #include "hardware_models/json_reader.hpp"
 #include "validation/json_writer.hpp"
 #include "validation/kernel_config.hpp"
+#include "validation/machine_json.hpp"
 #include "validation/read_measurements.hpp"
 
 namespace fabricast::validation {
@@ -39,18 +40,6 @@ Spread read_spread(const hw::JsonNode& node) {
   reader.finish();
   if (spread.p10 > spread.median || spread.median > spread.p90) hw::fail(node, "p10 <= median <= p90 does not hold");
   return spread;
-}
-
-Machine read_machine(const hw::JsonNode& node) {
-  ObjectReader reader(node);
-  Machine machine;
-  machine.host = reader.optional_text("host").value_or("");
-  machine.device = reader.optional_text("device").value_or("");
-  machine.driver = reader.optional_text("driver").value_or("");
-  machine.devices = reader.optional_integer("devices", any_count).value_or(0);
-  machine.clock_mhz = reader.optional_number("clock_mhz", 0.0, 1e6).value_or(0.0);
-  reader.finish();
-  return machine;
 }
 
 /// Nothing for a copy, which the model of the GPU does not have.
@@ -122,16 +111,6 @@ void write_spread(JsonWriter& json, Seconds p10, Seconds median, Seconds p90) {
   json.field("p10", p10.value());
   json.field("median", median.value());
   json.field("p90", p90.value());
-  json.close();
-}
-
-void write_machine(JsonWriter& json, const Machine& machine) {
-  json.open_object("machine");
-  if (!machine.host.empty()) json.field("host", machine.host);
-  if (!machine.device.empty()) json.field("device", machine.device);
-  if (machine.devices > 0) json.field("devices", machine.devices);
-  if (!machine.driver.empty()) json.field("driver", machine.driver);
-  if (machine.clock_mhz > 0) json.field("clock_mhz", machine.clock_mhz);
   json.close();
 }
 

@@ -104,7 +104,7 @@ Measurements assemble(std::vector<Sample> samples, const Devices& devices, Colle
   Measurements result;
   result.source = "nccl-tests " + file;
   result.machine.device = devices.name;
-  result.machine.devices = devices.count;
+  result.machine.devices = static_cast<std::int32_t>(devices.count);
   if (hosts == 1) result.machine.host = *devices.hosts.begin();
   for (Sample& sample : samples) {
     if (sample.size == 0) continue;   // smaller than one element per rank

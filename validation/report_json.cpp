@@ -1,4 +1,5 @@
 #include "validation/report_json.hpp"
+#include "validation/machine_json.hpp"
 
 #include <string_view>
 #include <utility>
@@ -184,16 +185,6 @@ void write_floors_and_engine(JsonWriter& json, const Report& report) {
   json.open_object("engine");
   json.field("events", static_cast<std::int64_t>(report.events));
   json.field("wall_seconds", report.wall_seconds);
-  json.close();
-}
-
-void write_machine(JsonWriter& json, const runtime::Machine& machine) {
-  json.open_object("machine");
-  if (!machine.host.empty()) json.field("host", machine.host);
-  if (!machine.device.empty()) json.field("device", machine.device);
-  if (machine.devices > 0) json.field("devices", machine.devices);
-  if (!machine.driver.empty()) json.field("driver", machine.driver);
-  if (machine.clock_mhz > 0) json.field("clock_mhz", machine.clock_mhz);
   json.close();
 }
 

@@ -189,7 +189,7 @@ std::vector<validation::ProfileChange> changes_of(const GpuCalibration& fit, con
 }
 
 std::string machine_text(const Measurements& measurements) {
-  const validation::Machine& machine = measurements.machine;
+  const runtime::Machine& machine = measurements.machine;
   if (machine.device.empty()) return measurements.system.empty() ? "unknown" : measurements.system + ", as the sources name it";
   return machine.host.empty() ? machine.device : machine.host + ": " + machine.device;
 }

@@ -1,0 +1,16 @@
+// Where something was measured, as JSON: what is not known is left out. Knows no measurement.
+#pragma once
+
+#include "hardware_models/json_node.hpp"
+#include "runtime/machine.hpp"
+#include "validation/json_writer.hpp"
+
+namespace fabricast::validation {
+
+/// Throws hw::ConfigError.
+[[nodiscard]] runtime::Machine read_machine(const hw::JsonNode& node);
+
+/// The member "machine" of the object that is open.
+void write_machine(JsonWriter& json, const runtime::Machine& machine);
+
+}  // namespace fabricast::validation
