@@ -21,6 +21,8 @@ import sys
 import tempfile
 from collections import defaultdict
 
+from nelder_mead import nelder_mead
+
 # (name, sets: the first is fitted, nodes by set, NIC rate per GPU)
 FABRICS = {
     "h100": [
@@ -80,36 +82,6 @@ class Model:
         return {r["bytes"]: (1e6 * r["seconds"], r["algorithm"] + " " + r["protocol"]) for r in json.loads(out)["rows"]}
 
 
-def nelder_mead(f, start, steps):
-    n = len(start)
-    points = [list(start)] + [[v + (0.2 if i == j else 0) for j, v in enumerate(start)] for i in range(n)]
-    values = [f(v) for v in points]
-    for _ in range(steps):
-        order = sorted(range(n + 1), key=values.__getitem__)
-        points, values = [points[i] for i in order], [values[i] for i in order]
-        centre = [sum(v[j] for v in points[:-1]) / n for j in range(n)]
-
-        def along(t):
-            v = [c + t * (w - c) for c, w in zip(centre, points[-1])]
-            return v, f(v)
-
-        v, fv = along(-1)
-        if fv < values[0]:
-            w, fw = along(-2)
-            points[-1], values[-1] = (w, fw) if fw < fv else (v, fv)
-        elif fv < values[-2]:
-            points[-1], values[-1] = v, fv
-        else:
-            w, fw = along(-0.5 if fv < values[-1] else 0.5)
-            if fw < min(fv, values[-1]):
-                points[-1], values[-1] = w, fw
-            else:
-                for i in range(1, n + 1):
-                    points[i] = [(a + b) / 2 for a, b in zip(points[i], points[0])]
-                    values[i] = f(points[i])
-    return points[min(range(n + 1), key=values.__getitem__)]
-
-
 def loss(model, constants, rows):
     if not 0.1 < constants["share"] <= 1:
         return 1e9
@@ -125,7 +97,7 @@ def fit(model, rows):
         def with_step(v):
             return {**constants, "ll_step": math.exp(v[0]), "step": 2 * math.exp(v[0])}
 
-        found = nelder_mead(lambda v: loss(model, with_step(v), small), [math.log(3.0)], 40)
+        found = nelder_mead(lambda v: loss(model, with_step(v), small), [math.log(3.0)], 40, spread=0.2)
         constants["ll_step"] = math.exp(found[0])
     large = [r for r in rows if r[0] >= 1 << 20][::2]
     names = ["share", "step", "chunk"]
@@ -136,7 +108,7 @@ def fit(model, rows):
     best = None
     for step, chunk in ((6.0, 12.0), (60.0, 60.0)):  # a fabric that starts fast, and one that does not
         start = [math.log(constants["share"]), math.log(step), math.log(chunk)]
-        found = named(nelder_mead(lambda v: loss(model, named(v), large), start, 60))
+        found = named(nelder_mead(lambda v: loss(model, named(v), large), start, 60, spread=0.2))
         found_loss = loss(model, found, large)
         if best is None or found_loss < best[0]:
             best = (found_loss, found)

@@ -15,6 +15,8 @@ import math
 import sys
 from collections import defaultdict
 
+from nelder_mead import nelder_mead
+
 HOP = 0.6  # us, a route through the NVSwitch (clusters' nvlink_latency), beside each software step
 
 # rate of NVLink in bytes/us; channels of rings, of send and receive; do the NVSwitches reduce
@@ -90,37 +92,6 @@ def loss(p, data, platform):
     if max(p["simple.share"], p["p2p.share"], p["nvls.share"], p["ll.share"], p["ll128.share"]) > 1:
         return 1e9
     return sum(abs(math.log(predict(p, x, platform) / t)) for x, t in data) / len(data)
-
-
-def nelder_mead(f, start, steps):
-    n = len(start)
-    points = [list(start)] + [[v + (0.3 if i == j else 0) for j, v in enumerate(start)] for i in range(n)]
-    values = [f(v) for v in points]
-    for _ in range(steps):
-        order = sorted(range(n + 1), key=values.__getitem__)
-        points, values = [points[i] for i in order], [values[i] for i in order]
-        centre = [sum(v[j] for v in points[:-1]) / n for j in range(n)]
-
-        def along(t):
-            v = [c + t * (w - c) for c, w in zip(centre, points[-1])]
-            return v, f(v)
-
-        v, fv = along(-1)
-        if fv < values[0]:
-            w, fw = along(-2)
-            points[-1], values[-1] = (w, fw) if fw < fv else (v, fv)
-        elif fv < values[-2]:
-            points[-1], values[-1] = v, fv
-        else:
-            w, fw = along(-0.5 if fv < values[-1] else 0.5)
-            if fw < min(fv, values[-1]):
-                points[-1], values[-1] = w, fw
-            else:
-                for i in range(1, n + 1):
-                    points[i] = [(a + b) / 2 for a, b in zip(points[i], points[0])]
-                    values[i] = f(points[i])
-    best = min(range(n + 1), key=values.__getitem__)
-    return points[best]
 
 
 def fit(rows, platform, restarts=3, steps=600):

@@ -17,6 +17,8 @@ import csv
 import math
 import sys
 
+from nelder_mead import nelder_mead
+
 LINK = {"h100_sxm": 450e3, "h200_sxm": 450e3, "b200_sxm": 900e3}  # bytes/us
 NIC = 50e3
 NODE_LIMIT = 4  # nodes with a token's experts at most, as in DeepEP's tests (group-limited gating)
@@ -60,36 +62,6 @@ def across(p, x, way, nodes, row, per_sm):
     return p["call"] + max(crossings * b / (p["share"] * NIC), p["forwarding"] * copies * (row + b / per_sm) / sms)
 
 
-def nelder_mead(f, start, steps=700):
-    n = len(start)
-    points = [list(start)] + [[v + (0.3 if i == j else 0) for j, v in enumerate(start)] for i in range(n)]
-    values = [f(v) for v in points]
-    for _ in range(steps):
-        order = sorted(range(n + 1), key=values.__getitem__)
-        points, values = [points[i] for i in order], [values[i] for i in order]
-        centre = [sum(v[j] for v in points[:-1]) / n for j in range(n)]
-
-        def along(t):
-            v = [c + t * (w - c) for c, w in zip(centre, points[-1])]
-            return v, f(v)
-
-        v, fv = along(-1)
-        if fv < values[0]:
-            w, fw = along(-2)
-            points[-1], values[-1] = (w, fw) if fw < fv else (v, fv)
-        elif fv < values[-2]:
-            points[-1], values[-1] = v, fv
-        else:
-            w, fw = along(0.5)
-            if fw < values[-1]:
-                points[-1], values[-1] = w, fw
-            else:
-                for i in range(1, n + 1):
-                    points[i] = [(a + b) / 2 for a, b in zip(points[i], points[0])]
-                    values[i] = f(points[i])
-    return points[min(range(n + 1), key=values.__getitem__)]
-
-
 def fit(predict, start, data):
     names = list(start)
 
@@ -102,7 +74,7 @@ def fit(predict, start, data):
             return 1e9
         return sum(abs(math.log(predict(p, x) / x[-1])) for x in data) / len(data)
 
-    return named(nelder_mead(loss, [math.log(v) for v in start.values()]))
+    return named(nelder_mead(loss, [math.log(v) for v in start.values()], 700, outside=False))
 
 
 def report(name, predict, start, data, key):
