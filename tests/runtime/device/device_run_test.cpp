@@ -8,7 +8,7 @@
 
 #include "runtime/tcp_rendezvous.hpp"
 #include "tests/runtime/device/host_device.hpp"
-#include "tests/runtime/device/jobs.hpp"
+#include "tests/runtime/jobs.hpp"
 #include "tests/runtime/free_port.hpp"
 
 namespace fabricast::device_run_test {

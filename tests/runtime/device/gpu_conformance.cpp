@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "runtime/cuda_plugin.hpp"
-#include "tests/runtime/device/jobs.hpp"
+#include "tests/runtime/jobs.hpp"
 
 namespace fabricast::gpu_conformance {
 

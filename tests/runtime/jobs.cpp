@@ -1,4 +1,4 @@
-#include "tests/runtime/device/jobs.hpp"
+#include "tests/runtime/jobs.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,15 +12,6 @@ namespace {
 using strategy::ExpertInput;
 using strategy::ExpertPlacement;
 
-/// tensor · pipeline · data ranks in one node unless said otherwise.
-Job job_on(std::int64_t gpus, std::int64_t tensor = 1, std::int64_t expert = 1) {
-  Job job;
-  job.gpus = gpus;
-  job.strategy.tensor = tensor;
-  job.strategy.expert = expert;
-  return job;
-}
-
 template <class Change>
 NamedJob changed(std::string name, Job job, Change change) {
   change(job);
@@ -28,6 +19,14 @@ NamedJob changed(std::string name, Job job, Change change) {
 }
 
 }  // namespace
+
+Job job_on(std::int64_t gpus, std::int64_t tensor, std::int64_t expert) {
+  Job job;
+  job.gpus = gpus;
+  job.strategy.tensor = tensor;
+  job.strategy.expert = expert;
+  return job;
+}
 
 std::vector<NamedJob> strategy_jobs() {
   return {
@@ -153,8 +152,7 @@ std::vector<NodeId> nodes_of(const Job& job, const ir::Schedule& schedule) {
   return nodes;
 }
 
-runtime::MeasuredRun run_and_check(runtime::Executor& executor, const Job& job) {
-  const ir::Schedule schedule = schedule_of(job);
+runtime::MeasuredRun run_and_check(runtime::Executor& executor, const Job& job, const ir::Schedule& schedule) {
   runtime::RunOptions options;
   options.seed = 7;
   options.warm_up_steps = 0;
@@ -170,5 +168,7 @@ runtime::MeasuredRun run_and_check(runtime::Executor& executor, const Job& job) 
   CHECK(numerics.max_relative_error > 0.0);
   return run;
 }
+
+runtime::MeasuredRun run_and_check(runtime::Executor& executor, const Job& job) { return run_and_check(executor, job, schedule_of(job)); }
 
 }  // namespace fabricast::tests
