@@ -15,7 +15,7 @@ namespace fabricast::validation {
 
 namespace {
 
-constexpr double longest_seconds = 1e6;
+constexpr double longest_step_seconds = 1e6;
 constexpr hw::IntegerRange from_zero{0, std::int64_t{1} << 40};
 const char* const schema_name = "fabricast.trace/1";
 
@@ -54,11 +54,11 @@ std::string op_line(const MeasuredOp& op) {
                      seconds(op.interval.start), seconds(op.interval.end), spread_members(op.seconds));
 }
 
-Seconds read_seconds(hw::ObjectReader& reader, const char* key) { return Seconds(reader.number(key, 0, longest_seconds)); }
+Seconds read_seconds(hw::ObjectReader& reader, const char* key) { return Seconds(reader.number(key, 0, longest_step_seconds)); }
 
 /// To the nearest picosecond: what to_seconds gave reads back as it was.
 SimTime read_time(hw::ObjectReader& reader, const char* key) {
-  return SimTime(std::llround(reader.number(key, 0, longest_seconds) * picoseconds_per_second));
+  return SimTime(std::llround(reader.number(key, 0, longest_step_seconds) * picoseconds_per_second));
 }
 
 runtime::Spread read_spread(hw::ObjectReader& reader) {
