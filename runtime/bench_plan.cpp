@@ -1,6 +1,7 @@
 #include "runtime/bench_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -57,7 +58,9 @@ void add_collectives(BenchPlan& plan, hw::Precision p) {
     for (const CollectiveKind kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter,
                                       CollectiveKind::all_to_all, CollectiveKind::broadcast, CollectiveKind::send}) {
       if (kind == CollectiveKind::send && members > 2) continue;
-      for (const std::int64_t size : {16 * kibi, 64 * kibi, 256 * kibi, mebi, 4 * mebi}) plan.collectives.push_back({kind, Bytes(size), members, 1, p});
+      for (const std::int64_t size : {16 * kibi, 64 * kibi, 256 * kibi, mebi, 4 * mebi}) {
+        plan.collectives.push_back({kind, Bytes(size), members, plan.ranks / members, p});
+      }
     }
   }
 }
@@ -140,19 +143,25 @@ std::vector<hw::Kernel> kernels_of(const ir::Schedule& schedule, std::size_t mos
   }
   KernelSet all;
   for (const hw::Kernel& kernel : whole.spread(std::max<std::size_t>(1, most / 2))) {
-    all.add(kernel);
-    if (const auto half = std::visit(HalfOf{}, kernel)) all.add(*half);
+    std::optional<hw::Kernel> part = kernel;
+    for (int halvings = 0; part && halvings < 3; ++halvings, part = std::visit(HalfOf{}, *part)) all.add(*part);
   }
   return all.spread(most);
 }
 
-/// By kind, members and number of groups: the smallest size, the largest and some between.
+/// A latency and a rate need several sizes, and a schedule often has one.
+constexpr std::array<std::int64_t, 3> parts_of_a_size{1, 4, 16};
+
+/// By kind, members and number of groups, those sizes and parts of them: the smallest, the largest and some between.
 std::vector<CollectiveBench> collectives_of(const ir::Schedule& schedule, hw::Precision precision, std::size_t most) {
   std::map<std::pair<hw::CollectiveKind, std::int32_t>, std::set<Bytes>> sizes;
   for (const ir::Instance& instance : ir::match_instances(schedule).all) {
     const ir::InstanceMember& first = instance.members.front();
     const auto c = ir::resolve_collective(schedule, first.rank, schedule.program_of(first.rank).ops[first.op.index()]);
-    if (c.members.size() > 1 && c.size > Bytes(0)) sizes[{c.kind, static_cast<std::int32_t>(c.members.size())}].insert(c.size);
+    if (c.members.size() < 2) continue;
+    for (const std::int64_t parts : parts_of_a_size) {
+      if (c.size / parts > Bytes(0)) sizes[{c.kind, static_cast<std::int32_t>(c.members.size())}].insert(c.size / parts);
+    }
   }
   std::vector<CollectiveBench> benches;
   for (const auto& [key, all] : sizes) {

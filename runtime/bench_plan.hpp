@@ -30,11 +30,11 @@ struct BenchPlan {
 };
 
 /// Shapes that a host runs in milliseconds: every kind of kernel in several widths and row counts, every collective among two and among all
-/// ranks from 16 KiB to 4 MiB.
+/// ranks, all groups side by side, from 16 KiB to 4 MiB.
 [[nodiscard]] BenchPlan host_bench_plan(std::int32_t ranks, hw::Precision precision);
 
-/// The shapes of a schedule, and those with half the rows, at most `most` row counts of each weight matrix; its collectives by kind, size and
-/// group, those of all groups side by side, as the schedule has them.
+/// The shapes of a schedule, and those with half and a quarter of the rows, at most `most` row counts of each weight matrix; its collectives by kind, size and
+/// group, a quarter and a sixteenth of each size too, those of all groups side by side, as the schedule has them.
 [[nodiscard]] BenchPlan bench_plan_of(const ir::Schedule& schedule, std::size_t most = 4);
 
 /// What was measured, in the order of the plan.
