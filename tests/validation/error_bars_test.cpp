@@ -46,6 +46,22 @@ TEST_CASE("half-widths of different kinds add in quadrature") {
   CHECK(bar.known_share == 1.0);
 }
 
+TEST_CASE("a collective whose intervals did not hold for what was left out has no interval") {
+  hw::CalibratedKind kind;
+  kind.kind = "all_reduce";
+  kind.domain = {{"bytes", {4096, 1e9}}, {"members", {2, 8}}};
+  kind.regions = {{4096, 1e9, 60, 0.9, 1.1}};
+  hw::CalibrationRecord record;
+  for (const double coverage : {0.7, 0.8}) {
+    CAPTURE(coverage);
+    kind.coverage = coverage;
+    record.kinds = {kind};
+    CHECK(ratio_interval(record, "all_reduce", 1e6, 8).has_value() == (coverage > 0.75));
+    CHECK_FALSE(ratio_interval(record, "all_gather", 1e6, 8).has_value());
+  }
+  CHECK(ratio_interval(record, "all_reduce", 1e6, 16)->outside == std::vector<std::string>{"members = 16, fitted up to 8"});
+}
+
 // One kind errs alike everywhere: 3 and 4 s ± 10 % give 7 ± 0.7.
 TEST_CASE("half-widths of one kind add as they are") {
   const StepErrorBar bar = step_error_bar(Seconds(7), {{"a", Seconds(3), ratio(0.9, 1.1, "x")}, {"b", Seconds(4), ratio(0.9, 1.1, "x")}});
