@@ -22,7 +22,7 @@ namespace {
 constexpr Bytes least_size(4096);
 constexpr std::size_t most_collectives = 2500;          // more rows are thinned out evenly
 constexpr std::size_t rows_per_collective_constant = 4; // fewer rows fit fewer constants
-constexpr std::size_t most_left_out = 5;
+constexpr std::size_t most_left_out = 5, most_rows_kicked = 500;
 
 using RowIndices = std::vector<std::size_t>;
 
@@ -69,20 +69,91 @@ void check_collective_units(const LibraryData& data) {
   }
 }
 
-FitResult fit_constants(const LibraryData& data, const hw::CollectiveSpec& base, const std::vector<CollectiveParameter>& parameters, const RowIndices& rows) {
-  std::vector<FitParameter> start;
-  for (const CollectiveParameter& p : parameters) start.push_back({std::clamp(p.get(base), p.least, p.most), p.least, p.most, p.step});
-  return robust_least_squares(start, rows.size(), [&](const std::vector<double>& values, std::vector<double>& residuals) {
-    hw::CollectiveSpec spec = base;
-    for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].set(spec, values[i]);
+/// One set of constants and rows, fitted from where one likes.
+class LibraryProblem {
+ public:
+  LibraryProblem(const LibraryData& data, const std::vector<CollectiveParameter>& parameters, const RowIndices& rows)
+      : data_(data), parameters_(parameters), rows_(rows) {}
+
+  [[nodiscard]] FitResult fit_from(const std::vector<double>& start) const {
+    std::vector<FitParameter> bounded;
+    for (std::size_t i = 0; i < start.size(); ++i) {
+      const CollectiveParameter& p = parameters_[i];
+      bounded.push_back({std::clamp(start[i], p.least, p.most), p.least, p.most, p.step});
+    }
+    return robust_least_squares(bounded, rows_.size(), [this](const std::vector<double>& values, std::vector<double>& residuals) { price(values, residuals); });
+  }
+  /// Mean |log(predicted / measured)|.
+  [[nodiscard]] double error_of(const FitResult& fit) const {
+    std::vector<double> residuals(rows_.size());
+    price(fit.values, residuals);
+    double sum = 0;
+    for (const double r : residuals) sum += std::abs(r);
+    return sum / static_cast<double>(rows_.size());
+  }
+
+ private:
+  void price(const std::vector<double>& values, std::vector<double>& residuals) const {
+    hw::CollectiveSpec spec = data_.cluster.collectives;
+    for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].set(spec, values[i]);
     const hw::CollectiveModel model(std::move(spec));
-    for (std::size_t i = 0; i < rows.size(); ++i) residuals[i] = std::log(data.lone[rows[i]].time(model) / data.rows[rows[i]].seconds);
-  });
+    for (std::size_t i = 0; i < rows_.size(); ++i) residuals[i] = std::log(data_.lone[rows_[i]].time(model) / data_.rows[rows_[i]].seconds);
+  }
+
+  const LibraryData& data_;
+  const std::vector<CollectiveParameter>& parameters_;
+  const RowIndices& rows_;
+};
+
+/// The best of several descents.
+class BestFit {
+ public:
+  explicit BestFit(const LibraryProblem& problem) : problem_(problem) {}
+
+  void try_from(const std::vector<double>& start) {
+    FitResult fit = problem_.fit_from(start);
+    const double error = problem_.error_of(fit);
+    if (error >= least_) return;
+    least_ = error;
+    best_ = std::move(fit);
+  }
+  [[nodiscard]] const FitResult& get() const { return best_; }
+
+ private:
+  const LibraryProblem& problem_;
+  FitResult best_;
+  double least_ = std::numeric_limits<double>::infinity();
+};
+
+/// Where the tuner changes protocol the loss has kinks, at which a descent stops: a thorough search also kicks the best fit's constants one
+/// by one, and starts again.
+enum class Search : std::uint8_t { quick, thorough };
+
+FitResult search(const LibraryData& data, const std::vector<CollectiveParameter>& parameters, const RowIndices& rows, Search how) {
+  const LibraryProblem problem(data, parameters, rows);
+  std::vector<double> base, typical;
+  for (const CollectiveParameter& p : parameters) {
+    base.push_back(p.get(data.cluster.collectives));
+    typical.push_back(p.typical);
+  }
+  BestFit best(problem);
+  best.try_from(base);
+  if (!data.cluster.collectives.kernels) return best.get();   // by kind, times are smooth in all constants
+  best.try_from(typical);
+  if (how == Search::quick || rows.size() > most_rows_kicked) return best.get();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    for (const double kick : {0.5, 2.0}) {
+      std::vector<double> start = best.get().values;
+      start[i] = start[i] > parameters[i].least ? start[i] * kick : parameters[i].typical;
+      best.try_from(start);
+    }
+  }
+  return best.get();
 }
 
 bool says_something(const CollectiveParameter& parameter, double value, double error) {
   const bool at_top = parameter.form == CollectiveParameter::Form::share && value >= parameter.most;
-  return !at_top && std::isfinite(error) && error <= std::max(0.5 * std::abs(value), 100 * parameter.step);
+  return !at_top && std::isfinite(error) && error <= std::max(std::abs(value), 100 * parameter.step);
 }
 
 struct LibraryFit {
@@ -90,29 +161,47 @@ struct LibraryFit {
   std::vector<FittedCollectiveConstant> constants;
 };
 
-/// Constants that the rows do not determine stay where they were, and the others are fitted again without them.
-LibraryFit fit_library(const LibraryData& data, const RowIndices& rows) {
+/// Of one fit: the constants that its rows determine, and their values.
+struct Kept {
+  std::vector<CollectiveParameter> parameters;
+  std::vector<double> values;
+};
+
+/// Puts the others among `constants`, as they were.
+Kept keep_determined(const std::vector<CollectiveParameter>& parameters, const FitResult& fit, const hw::CollectiveSpec& base,
+                     std::vector<FittedCollectiveConstant>& constants) {
+  Kept kept;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (says_something(parameters[i], fit.values[i], fit.standard_errors[i])) {
+      kept.parameters.push_back(parameters[i]);
+      kept.values.push_back(fit.values[i]);
+      continue;
+    }
+    const double before = parameters[i].get(base);
+    constants.push_back({parameters[i], before, before, fit.standard_errors[i], false});
+  }
+  return kept;
+}
+
+/// Constants that the rows do not determine stay where they were, and the others are fitted again without them, until all are determined.
+LibraryFit fit_library(const LibraryData& data, const RowIndices& rows, Search how) {
   const hw::CollectiveSpec& base = data.cluster.collectives;
   std::vector<CollectiveMeasurement> of_fit;
   for (const std::size_t row : rows) of_fit.push_back(data.rows[row]);
   std::vector<CollectiveParameter> parameters = collective_parameters(base, of_fit);
   parameters.resize(std::min(parameters.size(), std::max<std::size_t>(1, rows.size() / rows_per_collective_constant)));
   LibraryFit result{base, {}};
-  FitResult fit = fit_constants(data, base, parameters, rows);
-  std::vector<CollectiveParameter> determined;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (says_something(parameters[i], fit.values[i], fit.standard_errors[i])) {
-      determined.push_back(parameters[i]);
-      continue;
-    }
-    const double before = parameters[i].get(base);
-    result.constants.push_back({parameters[i], before, before, fit.standard_errors[i], false});
+  FitResult fit = search(data, parameters, rows, how);
+  while (true) {
+    Kept kept = keep_determined(parameters, fit, base, result.constants);
+    const bool all = kept.parameters.size() == parameters.size();
+    parameters = std::move(kept.parameters);
+    if (all || parameters.empty()) break;
+    fit = LibraryProblem(data, parameters, rows).fit_from(kept.values);
   }
-  if (determined.empty()) return result;
-  if (determined.size() < parameters.size()) fit = fit_constants(data, base, determined, rows);
-  for (std::size_t i = 0; i < determined.size(); ++i) {
-    result.constants.push_back({determined[i], determined[i].get(base), fit.values[i], fit.standard_errors[i], true});
-    determined[i].set(result.spec, fit.values[i]);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    result.constants.push_back({parameters[i], parameters[i].get(base), fit.values[i], fit.standard_errors[i], true});
+    parameters[i].set(result.spec, fit.values[i]);
   }
   return result;
 }
@@ -177,7 +266,7 @@ void judge_left_out(const LibraryData& data, const Folds& folds, CollectiveCalib
   for (int fold = 0; fold < folds.count; ++fold) {
     RowIndices others, left_out;
     for (std::size_t i = 0; i < data.rows.size(); ++i) (folds.of[i] == fold ? left_out : others).push_back(i);
-    const hw::CollectiveSpec spec = others.empty() ? result.collectives : fit_library(data, others).spec;
+    const hw::CollectiveSpec spec = others.empty() ? result.collectives : fit_library(data, others, Search::quick).spec;
     for (const std::size_t i : left_out) {
       const CollectiveMeasurement& row = data.rows[i];
       const Seconds time = simulated(data, spec, row);
@@ -204,7 +293,7 @@ CollectiveCalibration calibrate_collectives(const hw::ClusterSpec& cluster, cons
   const Folds folds = folds_among(data);
   RowIndices all;
   for (std::size_t i = 0; i < data.rows.size(); ++i) all.push_back(i);
-  LibraryFit fit = fit_library(data, all);
+  LibraryFit fit = fit_library(data, all, Search::thorough);
   CollectiveCalibration result{std::move(fit.spec), std::move(fit.constants), data.rows.size(), folds.left_out, {}};
   judge_left_out(data, folds, result);
   return result;

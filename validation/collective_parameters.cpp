@@ -34,8 +34,8 @@ constexpr Mode ll{"ll", &LibraryKernels::ll}, ll128{"ll128", &LibraryKernels::ll
     nvls_tree{"nvls_tree", &LibraryKernels::nvls_tree};
 
 /// The same constant of several modes, which move together; the first one's is where it starts.
-CollectiveParameter mode_seconds(std::vector<Mode> modes, const char* key, Seconds TransferMode::*field) {
-  CollectiveParameter p{{}, LibraryForm::seconds, 0.0, longest_latency, shortest_change, {}, {}};
+CollectiveParameter mode_seconds(std::vector<Mode> modes, const char* key, Seconds TransferMode::*field, double typical) {
+  CollectiveParameter p{{}, LibraryForm::seconds, 0.0, longest_latency, shortest_change, typical, {}, {}};
   for (const Mode& mode : modes) p.pointers.push_back(fmt::format("/kernels/{}/{}", mode.name, key));
   p.get = [modes, field](const CollectiveSpec& spec) { return ((*spec.kernels).*modes.front().field.*field).value(); };
   p.set = [modes, field](CollectiveSpec& spec, double value) {
@@ -44,14 +44,14 @@ CollectiveParameter mode_seconds(std::vector<Mode> modes, const char* key, Secon
   return p;
 }
 
-CollectiveParameter mode_share(Mode mode, const char* key, double TransferMode::*field) {
-  return {{fmt::format("/kernels/{}/{}", mode.name, key)}, LibraryForm::share, least_link_share, 1.0, 1e-4,
+CollectiveParameter mode_share(Mode mode, const char* key, double TransferMode::*field, double typical) {
+  return {{fmt::format("/kernels/{}/{}", mode.name, key)}, LibraryForm::share, least_link_share, 1.0, 1e-4, typical,
           [mode, field](const CollectiveSpec& spec) { return (*spec.kernels).*mode.field.*field; },
           [mode, field](CollectiveSpec& spec, double value) { (*spec.kernels).*mode.field.*field = value; }};
 }
 
-CollectiveParameter mode_fill_size(std::vector<Mode> modes) {
-  CollectiveParameter p{{}, LibraryForm::bytes, 1.0, most_library_bytes, 4096.0, {}, {}};
+CollectiveParameter mode_fill_size(std::vector<Mode> modes, double typical) {
+  CollectiveParameter p{{}, LibraryForm::bytes, 1.0, most_library_bytes, 4096.0, typical, {}, {}};
   for (const Mode& mode : modes) p.pointers.push_back(fmt::format("/kernels/{}/fill_size", mode.name));
   p.get = [mode = modes.front()](const CollectiveSpec& spec) { return static_cast<double>(((*spec.kernels).*mode.field).fill_size.value()); };
   p.set = [modes](CollectiveSpec& spec, double value) {
@@ -61,19 +61,19 @@ CollectiveParameter mode_fill_size(std::vector<Mode> modes) {
 }
 
 CollectiveParameter call_of_all() {
-  return {{"/kernels/call"}, LibraryForm::seconds, 0.0, longest_latency, shortest_change,
+  return {{"/kernels/call"}, LibraryForm::seconds, 0.0, longest_latency, shortest_change, 4.5e-6,
           [](const CollectiveSpec& spec) { return spec.kernels->call.value(); },
           [](CollectiveSpec& spec, double value) { spec.kernels->call = Seconds(value); }};
 }
 
 CollectiveParameter channel_rate() {
-  return {{"/kernels/channel_rate"}, LibraryForm::rate, 1e6, most_channel_rate, 1e7,
+  return {{"/kernels/channel_rate"}, LibraryForm::rate, 1e6, most_channel_rate, 1e7, 60e9,
           [](const CollectiveSpec& spec) { return spec.kernels->channel_rate.value(); },
           [](CollectiveSpec& spec, double value) { spec.kernels->channel_rate = BytesPerSecond(value); }};
 }
 
 CollectiveParameter pipeline_chunk() {
-  return {{"/pipeline_chunk"}, LibraryForm::bytes, 4096.0, most_library_bytes, 4096.0,
+  return {{"/pipeline_chunk"}, LibraryForm::bytes, 4096.0, most_library_bytes, 4096.0, 12e6,
           [](const CollectiveSpec& spec) { return static_cast<double>(spec.pipeline_chunk.value()); },
           [](CollectiveSpec& spec, double value) { spec.pipeline_chunk = Bytes(static_cast<std::int64_t>(value)); }};
 }
@@ -100,6 +100,7 @@ Seen seen_in(const std::vector<CollectiveMeasurement>& rows, bool in_switch_redu
   return seen;
 }
 
+// Typical values: where tools/calibration/fit_in_node.py and fit_across_nodes.py start.
 std::vector<CollectiveParameter> constants_of_kernels(const CollectiveSpec& base, const std::vector<CollectiveMeasurement>& rows) {
   const Seen seen = seen_in(rows, base.in_switch_reduction);
   std::vector<CollectiveParameter> result;
@@ -108,42 +109,42 @@ std::vector<CollectiveParameter> constants_of_kernels(const CollectiveSpec& base
   };
   using M = TransferMode;
   add(seen.rings || seen.exchanges, call_of_all());
-  add(seen.rings, mode_share(simple, "nvlink_share", &M::nvlink_share));
-  add(seen.in_switch, mode_share(nvls, "nvlink_share", &M::nvlink_share));
-  add(seen.exchanges, mode_share(point_to_point, "nvlink_share", &M::nvlink_share));
-  add(seen.rings, mode_seconds({ll}, "nvlink_step", &M::nvlink_step));
-  add(seen.rings, mode_share(ll, "nvlink_share", &M::nvlink_share));
-  add(seen.rings, mode_seconds({ll128}, "nvlink_step", &M::nvlink_step));
-  add(seen.rings, mode_share(ll128, "nvlink_share", &M::nvlink_share));
-  add(seen.rings, mode_seconds({simple, nvls, nvls_tree}, "call", &M::call));   // they start alike
-  add(seen.exchanges, mode_seconds({point_to_point}, "call", &M::call));
-  add(seen.rings, mode_seconds({simple}, "fill", &M::fill));
-  add(seen.in_switch, mode_seconds({nvls, nvls_tree}, "fill", &M::fill));
-  add(seen.exchanges, mode_seconds({point_to_point}, "fill", &M::fill));
-  add(seen.rings, mode_fill_size({simple}));
-  add(seen.in_switch, mode_fill_size({nvls, nvls_tree}));
-  add(seen.exchanges, mode_fill_size({point_to_point}));
+  add(seen.rings, mode_share(simple, "nvlink_share", &M::nvlink_share, 0.77));
+  add(seen.in_switch, mode_share(nvls, "nvlink_share", &M::nvlink_share, 0.66));
+  add(seen.exchanges, mode_share(point_to_point, "nvlink_share", &M::nvlink_share, 0.75));
+  add(seen.rings, mode_seconds({ll}, "nvlink_step", &M::nvlink_step, 0.3e-6));
+  add(seen.rings, mode_share(ll, "nvlink_share", &M::nvlink_share, 0.05));
+  add(seen.rings, mode_seconds({ll128}, "nvlink_step", &M::nvlink_step, 0.4e-6));
+  add(seen.rings, mode_share(ll128, "nvlink_share", &M::nvlink_share, 0.25));
+  add(seen.rings, mode_seconds({simple, nvls, nvls_tree}, "call", &M::call, 4e-6));   // they start alike
+  add(seen.exchanges, mode_seconds({point_to_point}, "call", &M::call, 2e-6));
+  add(seen.rings, mode_seconds({simple}, "fill", &M::fill, 30e-6));
+  add(seen.in_switch, mode_seconds({nvls, nvls_tree}, "fill", &M::fill, 60e-6));
+  add(seen.exchanges, mode_seconds({point_to_point}, "fill", &M::fill, 10e-6));
+  add(seen.rings, mode_fill_size({simple}, 5e6));
+  add(seen.in_switch, mode_fill_size({nvls, nvls_tree}, 5e6));
+  add(seen.exchanges, mode_fill_size({point_to_point}, 1e6));
   add(seen.rings && base.kernels->channel_rate > BytesPerSecond(0), channel_rate());
-  add(seen.rings, mode_seconds({ll128}, "call", &M::call));
-  add(seen.rings, mode_seconds({simple}, "nvlink_step", &M::nvlink_step));
-  add(seen.switches_across, mode_share(nvls_tree, "nvlink_share", &M::nvlink_share));
-  add(seen.rings_across && !seen.switches_across, mode_share(simple, "network_share", &M::network_share));
-  add(seen.rings_across, mode_seconds({simple, nvls_tree}, "network_step", &M::network_step));
-  add(seen.rings_across, mode_seconds({ll, ll128}, "network_step", &M::network_step));
+  add(seen.rings, mode_seconds({ll128}, "call", &M::call, 0.5e-6));
+  add(seen.rings, mode_seconds({simple}, "nvlink_step", &M::nvlink_step, 0.3e-6));
+  add(seen.switches_across, mode_share(nvls_tree, "nvlink_share", &M::nvlink_share, 0.6));
+  add(seen.rings_across && !seen.switches_across, mode_share(simple, "network_share", &M::network_share, 0.9));
+  add(seen.rings_across, mode_seconds({simple, nvls_tree}, "network_step", &M::network_step, 6e-6));
+  add(seen.rings_across, mode_seconds({ll, ll128}, "network_step", &M::network_step, 3e-6));
   add(seen.rings_across && base.pipeline_chunk > Bytes{}, pipeline_chunk());
-  add(seen.exchanges_across, mode_share(point_to_point, "network_share", &M::network_share));
-  add(seen.exchanges_across, mode_seconds({point_to_point}, "network_step", &M::network_step));
+  add(seen.exchanges_across, mode_share(point_to_point, "network_share", &M::network_share, 0.9));
+  add(seen.exchanges_across, mode_seconds({point_to_point}, "network_step", &M::network_step, 6e-6));
   return result;
 }
 
 CollectiveParameter kind_latency(CollectiveKind kind) {
-  return {{fmt::format("/base_latency/{}", hw::name_of(kind))}, LibraryForm::seconds, 0.0, longest_latency, shortest_change,
+  return {{fmt::format("/base_latency/{}", hw::name_of(kind))}, LibraryForm::seconds, 0.0, longest_latency, shortest_change, 20e-6,
           [kind](const CollectiveSpec& spec) { return spec.base_latency.at(kind).value(); },
           [kind](CollectiveSpec& spec, double value) { spec.base_latency[kind] = Seconds(value); }};
 }
 
 CollectiveParameter kind_share(CollectiveKind kind, std::int64_t members) {
-  return {{fmt::format("/nvlink_efficiency/{}/{}", hw::name_of(kind), members)}, LibraryForm::share, least_link_share, 1.0, 1e-5,
+  return {{fmt::format("/nvlink_efficiency/{}/{}", hw::name_of(kind), members)}, LibraryForm::share, least_link_share, 1.0, 1e-5, 0.5,
           [kind, members](const CollectiveSpec& spec) {
             const auto& by_members = spec.nvlink_efficiency.at(kind);
             const auto found = by_members.find(members);
@@ -153,13 +154,13 @@ CollectiveParameter kind_share(CollectiveKind kind, std::int64_t members) {
 }
 
 CollectiveParameter kind_network_share(CollectiveKind kind) {
-  return {{fmt::format("/network_efficiency/{}", hw::name_of(kind))}, LibraryForm::share, least_link_share, 1.0, 1e-4,
+  return {{fmt::format("/network_efficiency/{}", hw::name_of(kind))}, LibraryForm::share, least_link_share, 1.0, 1e-4, 0.9,
           [kind](const CollectiveSpec& spec) { return spec.network_efficiency.at(kind); },
           [kind](CollectiveSpec& spec, double value) { spec.network_efficiency[kind] = value; }};
 }
 
 CollectiveParameter step_constant(const char* pointer, Seconds CollectiveSpec::*field) {
-  return {{pointer}, LibraryForm::seconds, 0.0, longest_latency, shortest_change, [field](const CollectiveSpec& spec) { return (spec.*field).value(); },
+  return {{pointer}, LibraryForm::seconds, 0.0, longest_latency, shortest_change, 1e-6, [field](const CollectiveSpec& spec) { return (spec.*field).value(); },
           [field](CollectiveSpec& spec, double value) { spec.*field = Seconds(value); }};
 }
 

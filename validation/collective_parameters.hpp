@@ -16,6 +16,7 @@ struct CollectiveParameter {
   std::vector<std::string> pointers;   // in the profile; several where one constant stands in several places
   Form form;
   double least, most, step;
+  double typical;                      // of GPU nodes, a second place to start from
   std::function<double(const hw::CollectiveSpec&)> get;
   std::function<void(hw::CollectiveSpec&, double)> set;
 };

@@ -14,6 +14,7 @@ constexpr double huber_corner = 1.345;          // in units of the scatter
 constexpr double scatter_of_median = 1.4826;    // standard deviation over median |x| of a normal distribution
 constexpr double least_scatter = 1e-9;          // of exact rows
 constexpr int most_iterations = 100, most_dampings = 12, patience = 3;
+constexpr double flat = 1e-9;                   // curvature over a parameter's own, below which rounding is all there is
 constexpr double enough = 1e-5;                 // relative gain of an iteration that counts as progress
 
 using Values = std::vector<double>;
@@ -118,16 +119,22 @@ Values stepped(const Problem& problem, const Values& values, const Normal& norma
   return problem.clamped(std::move(next));
 }
 
+/// From the inverse of the scaled normal matrix, without the directions in which the loss is flat: a parameter that lies along one of those is
+/// not determined, and the others are.
 Values errors_of(const Normal& normal, double scatter) {
   const Eigen::Index n = normal.matrix.rows();
   Values errors(static_cast<std::size_t>(n), std::numeric_limits<double>::infinity());
   const Eigen::VectorXd scale = normal.matrix.diagonal().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
   const Eigen::MatrixXd scaled = scale.asDiagonal() * normal.matrix * scale.asDiagonal();
-  const Eigen::FullPivLU<Eigen::MatrixXd> lu(scaled);
-  if (!lu.isInvertible()) return errors;
-  const Eigen::MatrixXd inverse = lu.inverse();
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> directions(scaled);
   for (Eigen::Index j = 0; j < n; ++j) {
-    if (normal.matrix(j, j) > 0) errors[static_cast<std::size_t>(j)] = scatter * scale(j) * std::sqrt(std::max(0.0, inverse(j, j)));
+    double variance = 0, along_flat = 0;
+    for (Eigen::Index d = 0; d < n; ++d) {
+      const double part = directions.eigenvectors()(j, d) * directions.eigenvectors()(j, d), curvature = directions.eigenvalues()(d);
+      if (curvature > flat) variance += part / curvature;
+      else along_flat += part;
+    }
+    if (along_flat < flat && normal.matrix(j, j) > 0) errors[static_cast<std::size_t>(j)] = scatter * scale(j) * std::sqrt(variance);
   }
   return errors;
 }

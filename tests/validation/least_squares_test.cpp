@@ -76,11 +76,25 @@ TEST_CASE("a bound holds a parameter, and the others are best beside it") {
   CHECK(fit.values[1] < 2.0);
 }
 
-TEST_CASE("a parameter that no row depends on has an infinite standard error") {
+TEST_CASE("a parameter that no row depends on has an infinite standard error, and the others have theirs") {
   const Line line = noisy_line(0.1, 0);
+  const FitResult without = robust_least_squares({{1, -100, 100, 1e-3}, {1, -100, 100, 1e-3}}, line.x.size(), line.residuals());
   const FitResult fit = robust_least_squares({{1, -100, 100, 1e-3}, {1, -100, 100, 1e-3}, {5, 0, 10, 0.1}}, line.x.size(), line.residuals());
   CHECK(std::isinf(fit.standard_errors[2]));
   CHECK(fit.values[2] == 5);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(fit.standard_errors[i] == doctest::Approx(without.standard_errors[i]).epsilon(1e-6));
+}
+
+// y = (a + b)·x + c: of a and b only the sum shows.
+TEST_CASE("two parameters of which only the sum shows have infinite standard errors, and the third has its own") {
+  const Line line = noisy_line(0.1, 0);
+  const auto residuals = [&](const std::vector<double>& p, std::vector<double>& r) {
+    for (std::size_t i = 0; i < r.size(); ++i) r[i] = (p[0] + p[1]) * line.x[i] + p[2] - line.y[i];
+  };
+  const FitResult fit = robust_least_squares({{1, -100, 100, 1e-3}, {1, -100, 100, 1e-3}, {0, -100, 100, 1e-3}}, line.x.size(), residuals);
+  CHECK(std::isinf(fit.standard_errors[0]));
+  CHECK(std::isinf(fit.standard_errors[1]));
+  CHECK(std::isfinite(fit.standard_errors[2]));
 }
 
 TEST_CASE("no rows and a start outside the bounds are refused") {
