@@ -14,11 +14,12 @@ namespace {
 constexpr IntegerRange sm_range{1, 4096};
 constexpr IntegerRange tile_range{1, 4096};
 constexpr IntegerRange step_range{0, 1 << 20};
-constexpr double least_share = 1e-3;
+constexpr double least_share = 1e-3, least_pass_share = 1e-5;   // a host computes some passes element by element
 constexpr double most_contention = 0.5;   // above it, time could fall as work is added
 constexpr double most_throttle = 10.0;
 
 double share(ObjectReader& reader, std::string_view key) { return reader.number(key, least_share, 1.0); }
+double pass_share(ObjectReader& reader, std::string_view key) { return reader.number(key, least_pass_share, 1.0); }
 
 std::array<FlopPerSecond, 4> read_peak(const JsonNode& node) {
   ObjectReader reader(node);
@@ -79,14 +80,14 @@ AttentionEfficiency read_attention(const JsonNode& node) {
 PassEfficiency read_pass(const JsonNode& node) {
   ObjectReader reader(node);
   PassEfficiency pass;
-  pass.embedding = share(reader, "embedding");
-  pass.rms_norm = share(reader, "rms_norm");
-  pass.rope = share(reader, "rope");
-  pass.residual_add = share(reader, "residual_add");
-  pass.activation = share(reader, "activation");
-  pass.router = share(reader, "router");
-  pass.permute = share(reader, "permute");
-  pass.weighted_sum = share(reader, "weighted_sum");
+  pass.embedding = pass_share(reader, "embedding");
+  pass.rms_norm = pass_share(reader, "rms_norm");
+  pass.rope = pass_share(reader, "rope");
+  pass.residual_add = pass_share(reader, "residual_add");
+  pass.activation = pass_share(reader, "activation");
+  pass.router = pass_share(reader, "router");
+  pass.permute = pass_share(reader, "permute");
+  pass.weighted_sum = pass_share(reader, "weighted_sum");
   reader.finish();
   return pass;
 }

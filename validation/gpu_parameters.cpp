@@ -14,7 +14,7 @@ namespace {
 using Form = GpuParameter::Form;
 using hw::GpuSpec;
 
-constexpr double least_share = 0.01, least_pass_share = 1e-3;   // gpu_config.cpp reads shares from 0.001 on
+constexpr double least_share = 0.01, least_pass_share = 1e-5;   // as gpu_config.cpp reads them
 
 /// A number that the specification holds as a double.
 GpuParameter share(std::string pointer, std::function<double&(GpuSpec&)> field, double most = 1.0) {
@@ -91,11 +91,11 @@ std::vector<GpuParameter> decode_parameters() {
   return {share("/attention/memory", [](GpuSpec& gpu) -> double& { return gpu.attention.memory; })};
 }
 
-/// A host's scalar passes reach a few thousandths of what its copies do.
+/// A host's scalar passes, its router's above all, reach thousandths of what its copies do.
 GpuParameter pass_parameter(const std::string& name) {
   GpuParameter result = share("/pass/" + name, [name](GpuSpec& gpu) -> double& { return pass_field(gpu.pass, name); });
   result.least = least_pass_share;
-  result.step = result.least / 4;
+  result.step = result.least / 2;
   return result;
 }
 
