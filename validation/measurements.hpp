@@ -38,6 +38,7 @@ struct KernelMeasurement {
   std::string constant;           // empty: none
   Seconds seconds;
   Place place;
+  std::int64_t concurrent = 1;    // ranks that ran it at once on one machine; `seconds` is what it cost each
 };
 
 struct CollectiveMeasurement {

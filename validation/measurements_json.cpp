@@ -46,13 +46,15 @@ Spread read_spread(const hw::JsonNode& node) {
 std::optional<KernelMeasurement> read_kernel_entry(const hw::JsonNode& node) {
   ObjectReader reader(node);
   const hw::JsonNode& work = reader.child("work");
-  (void)reader.optional_integer("concurrent", count_range);
+  const std::int64_t concurrent = reader.optional_integer("concurrent", count_range).value_or(1);
   const Spread spread = read_spread(reader.child("seconds"));
   (void)reader.optional_integer("repetitions", any_count);
   reader.finish();
   const hw::JsonNode* kind = work.find("kind");
   if (kind != nullptr && std::get_if<std::string>(&kind->value) != nullptr && std::get<std::string>(kind->value) == "copy") return std::nullopt;
-  return single(read_kernel(work), spread.median, place(node));
+  KernelMeasurement entry = single(read_kernel(work), spread.median, place(node));
+  entry.concurrent = concurrent;
+  return entry;
 }
 
 CollectiveMeasurement read_collective_entry(const hw::JsonNode& node) {

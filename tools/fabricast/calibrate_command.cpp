@@ -1,19 +1,22 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <array>
-#include <cmath>
-#include <ctime>
+#include <algorithm>
 #include <iostream>
 #include <optional>
 #include <set>
 
+#include "hardware_models/cluster_config.hpp"
 #include "hardware_models/gpu_config.hpp"
 #include "tools/fabricast/commands.hpp"
+#include "tools/fabricast/host_calibration.hpp"
+#include "tools/fabricast/microbench.hpp"
 #include "tools/fabricast/options.hpp"
 #include "tools/fabricast/output.hpp"
 #include "validation/agreement.hpp"
+#include "validation/calibrate_collectives.hpp"
 #include "validation/calibrate_gpu.hpp"
+#include "validation/calibration_text.hpp"
+#include "validation/experiment_document.hpp"
 #include "validation/profile_writer.hpp"
 #include "validation/read_measurements.hpp"
 
@@ -21,7 +24,7 @@ namespace fabricast::tools {
 
 namespace {
 
-using validation::FittedConstant;
+using validation::CollectiveCalibration;
 using validation::GpuCalibration;
 using validation::Measurements;
 
@@ -32,17 +35,33 @@ class CalibrateCommand final : public Command {
 
  private:
   [[nodiscard]] std::string command_line() const;
+  [[nodiscard]] bool is_host() const { return measure_ || base_ == "host"; }
+  void check_options() const;
+  void check_host_options() const;
+  [[nodiscard]] GpuCalibration fit_gpu(const Measurements& measurements, const validation::Provenance& provenance) const;
+  [[nodiscard]] CollectiveCalibration fit_collectives(const Measurements& measurements, const validation::Provenance& provenance) const;
 
   std::vector<std::string> inputs_, skipped_;
-  std::string base_, out_, system_, name_;
+  std::string base_, out_, system_, name_, cluster_, collectives_;
   std::optional<std::string> csv_;
+  std::optional<std::string> measure_;
+  HostMeasuring host_;
   bool quiet_ = false;
 };
 
 CalibrateCommand::CalibrateCommand(Syntax& syntax) {
-  syntax.arguments("inputs", inputs_, "Measurements: our JSON or CSV, nccl-tests' output, or published tables");
-  syntax.option("--base", base_, "Profile to start from: it gives the specification, and the constants that no input determines", "FILE");
+  syntax.optional_arguments("inputs", inputs_, "Measurements: our JSON or CSV, nccl-tests' output, or published tables");
+  syntax.option("--base", base_, "Profile to start from: it gives the specification, and the constants that no input determines; 'host': none, the inputs are a host's",
+                "FILE|host");
   syntax.option("--out", out_, "Write the fitted profile, which a cluster can name as it is", "FILE");
+  syntax.option("--cluster", cluster_,
+                "Cluster that the collectives ran on: links, and the library's profile to start from", "FILE");
+  syntax.option("--collectives", collectives_, "Write the fitted profile of the communication library, which a cluster can name as it is", "FILE");
+  syntax.option("--measure", measure_, "Instead of reading inputs, run this machine's micro-benchmarks; --out is then a cluster of host ranks", "host");
+  syntax.option("--experiment", host_.experiment, "With --measure: its shapes and ranks; else a table of the usual shapes", "FILE");
+  syntax.option("--ranks", host_.ranks, "With --measure and no experiment: ranks at once (default: processors)");
+  syntax.option("--repetitions", host_.repetitions, "With --measure: samples of each, in two rounds");
+  syntax.option("--keep", host_.keep, "With --measure: write what was measured", "FILE");
   syntax.option("--system", system_, "Use this system's rows of published tables, such as h100_sxm", "NAME");
   syntax.option("--skip", skipped_, "Leave out rows of this kind, such as 'gemm fp16'; repeatable", "KIND");
   syntax.option("--name", name_, "Name of the new profile (default: the base's)", "NAME");
@@ -51,25 +70,28 @@ CalibrateCommand::CalibrateCommand(Syntax& syntax) {
   syntax.example(
       "Example: fit the GPU of this machine to its own micro-benchmarks\n"
       "  fabricast execute --microbench --json measured.json\n"
-      "  fabricast calibrate measured.json --base configs/gpus/h100_sxm_80gb.json --out my_h100.json");
+      "  fabricast calibrate measured.json --base configs/gpus/h100_sxm_80gb.json --out my_h100.json\n"
+      "and its communication library to what nccl-tests printed\n"
+      "  fabricast calibrate all_reduce.txt all_gather.txt --cluster configs/clusters/h100_1x8.json --collectives my_nccl.json\n"
+      "and this machine as eight ranks in one process, to forecast what `execute` will take\n"
+      "  fabricast calibrate --measure host --ranks 8 --out host.json;  fabricast simulate EXPERIMENT --set cluster=host.json");
 }
 
 /// What to type to do it again.
 std::string CalibrateCommand::command_line() const {
   std::string text = "fabricast calibrate";
+  if (measure_) text += " --measure host";
+  if (host_.experiment) text += " --experiment " + *host_.experiment;
+  if (host_.ranks) text += fmt::format(" --ranks {}", *host_.ranks);
+  if (measure_) text += fmt::format(" --repetitions {}", host_.repetitions);
   for (const std::string& input : inputs_) text += ' ' + input;
   if (!system_.empty()) text += " --system " + system_;
   for (const std::string& kind : skipped_) text += " --skip \"" + kind + '"';
-  text += " --base " + base_ + " --out " + out_;
+  if (!base_.empty()) text += " --base " + base_;
+  if (!out_.empty()) text += " --out " + out_;
+  if (!collectives_.empty()) text += " --cluster " + cluster_ + " --collectives " + collectives_;
   if (!name_.empty()) text += " --name " + name_;
   return text;
-}
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
-  return text.data();
 }
 
 void append(Measurements& all, Measurements&& more) {
@@ -99,121 +121,86 @@ Measurements gather(const std::vector<std::string>& inputs, const std::string& s
   return all;
 }
 
-std::string shown(validation::GpuParameter::Form form, double value) {
-  if (form == validation::GpuParameter::Form::seconds) return validation::duration_text(value);
-  return form == validation::GpuParameter::Form::whole ? fmt::format("{:.0f}", value) : fmt::format("{:.3f}", value);
-}
-
-std::string constants_table(const GpuCalibration& fit) {
-  using validation::Table;
-  Table table({{"constant", Table::Align::left}, {"fitted on", Table::Align::left}, {"before"}, {"now"}, {"+-"}});
-  for (const FittedConstant& c : fit.constants) {
-    const std::string error = !c.determined ? "not determined" : shown(c.form, c.standard_error);
-    table.add({c.pointer, c.stage, shown(c.form, c.before), shown(c.form, c.value), error});
-  }
-  return table.text();
-}
-
-std::string kinds_table(const hw::CalibrationRecord& record) {
-  using validation::Table;
-  const auto percent = [](double share) { return fmt::format("{:.1f} %", 100 * share); };
-  Table table({{"kind", Table::Align::left}, {"n"}, {"families"}, {"median"}, {"p90"}, {"worst"}, {"bias"}, {"80 % holds"}, {"", Table::Align::left}});
-  for (const hw::CalibratedKind& k : record.kinds) {
-    table.add({k.kind, std::to_string(k.count), std::to_string(k.families), percent(k.median_error), percent(k.p90_error), percent(k.worst_error),
-               fmt::format("{:+.1f} %", 100 * k.bias), percent(k.coverage), k.held_out ? "" : "one family: not held out"});
-  }
-  return table.text();
-}
-
-/// "/gemm/tiles/1/efficiency" belongs to "gemm"; top-level constants to no group.
-std::string group_of(const std::string& pointer) {
-  const std::size_t end = pointer.find('/', 1);
-  return end == std::string::npos ? std::string() : pointer.substr(1, end - 1);
-}
-
-/// The group's source says how its constants came about.
-std::string source_text(const std::string& group, const GpuCalibration& fit, const std::string& date) {
-  std::string text = "Fitted " + date.substr(0, 10) + " by fabricast calibrate (calibration.provenance has command and inputs): Huber least squares on "
-                     "log(predicted / measured).";
-  std::set<std::string> stages;
-  for (const FittedConstant& c : fit.constants) {
-    if (c.determined && group_of(c.pointer) == group) stages.insert(c.stage);
-  }
-  for (const validation::StageSummary& stage : fit.stages) {
-    if (!stages.contains(stage.stage)) continue;
-    for (const hw::CalibratedKind& kind : fit.gpu.calibration.kinds) {
-      if (std::find(stage.kinds.begin(), stage.kinds.end(), kind.kind) == stage.kinds.end()) continue;
-      text += fmt::format(" {}: {} rows of {} families, {} out: median |error| {:.1f} %, 90th percentile {:.1f} %, bias {:+.1f} %.", kind.kind, kind.count,
-                          kind.families, kind.held_out ? "each family left" : "none left", 100 * kind.median_error, 100 * kind.p90_error, 100 * kind.bias);
-    }
-  }
-  std::string kept;
-  for (const FittedConstant& c : fit.constants) {
-    if (!c.determined && group_of(c.pointer) == group) kept += (kept.empty() ? "" : ", ") + c.pointer.substr(group.size() + 2);
-  }
-  if (!kept.empty()) text += " Not determined by these rows, and kept: " + kept + ".";
-  return text;
-}
-
-validation::ProfileChange change_of(const FittedConstant& c) {
-  using Form = validation::GpuParameter::Form;
-  if (c.form == Form::seconds) return {c.pointer, validation::duration_text(c.value)};
-  if (c.form == Form::whole) return {c.pointer, static_cast<std::int64_t>(std::llround(c.value))};
-  return {c.pointer, std::round(c.value * 1e4) / 1e4};
-}
-
-/// A profile of another name is of another chip, whose specification and other constants are the base's.
-std::string borrowed_source(const hw::JsonNode& base) {
-  const auto text = [&](const char* key) {
-    const hw::JsonNode* node = base.find(key);
-    const auto* found = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
-    return found == nullptr ? std::string() : *found;
-  };
-  return "Specification, and what was not fitted anew, of " + text("name") + " (" + base.file + "): " + text("source");
-}
-
-std::vector<validation::ProfileChange> changes_of(const GpuCalibration& fit, const hw::JsonNode& base, const std::string& name,
-                                                  const std::string& date) {
-  std::vector<validation::ProfileChange> changes;
-  std::set<std::string> groups;
-  if (!name.empty()) changes.push_back({"/name", name});
-  if (!name.empty()) changes.push_back({"/source", borrowed_source(base)});
-  for (const FittedConstant& c : fit.constants) {
-    if (!c.determined || c.pointer.rfind("/calibration/", 0) == 0) continue;
-    changes.push_back(change_of(c));
-    if (c.pointer == "/pass/permute" && c.stage == "moe layer") changes.push_back({"/pass/weighted_sum", std::round(c.value * 1e4) / 1e4});
-    if (!group_of(c.pointer).empty()) groups.insert(group_of(c.pointer));
-  }
-  for (const std::string& group : groups) changes.push_back({"/" + group + "/source", source_text(group, fit, date)});
-  return changes;
-}
-
 std::string machine_text(const Measurements& measurements) {
   const runtime::Machine& machine = measurements.machine;
   if (machine.device.empty()) return measurements.system.empty() ? "unknown" : measurements.system + ", as the sources name it";
   return machine.host.empty() ? machine.device : machine.host + ": " + machine.device;
 }
 
-ExitCode CalibrateCommand::run() const {
-  if (base_.empty()) throw UsageError("calibrate needs --base: the profile that gives the specification, such as configs/gpus/h100_sxm_80gb.json");
-  if (out_.empty()) throw UsageError("calibrate needs --out: where to write the profile");
+void write_profile(Output& out, const hw::JsonNode& base, const std::vector<validation::ProfileChange>& changes,
+                   const hw::CalibrationRecord& record, const validation::Provenance& provenance) {
+  out.stream() << validation::profile_text(base, changes, record, provenance);
+  out.commit();
+}
+
+void CalibrateCommand::check_host_options() const {
+  if (measure_ && *measure_ != "host") throw UsageError("--measure is 'host', not '" + *measure_ + "': GPUs are measured by tools of their own");
+  if (measure_ && !inputs_.empty()) throw UsageError("--measure host takes no inputs; --base host fits a host's profile to measured files");
+  if (measure_ && !base_.empty() && base_ != "host") throw UsageError("a host's measurements describe no GPU: leave --base out beside --measure host");
+  if (!measure_ && (host_.experiment || host_.ranks || host_.keep)) throw UsageError("--experiment, --ranks and --keep are for --measure host");
+  if (!cluster_.empty() || !collectives_.empty()) throw UsageError("a host's profile holds its collectives: leave --cluster and --collectives out");
+  if (!system_.empty() || !name_.empty()) throw UsageError("--system and --name are for GPUs");
+  if (out_.empty()) throw UsageError("calibrate needs --out: where to write the host's profile");
+}
+
+void CalibrateCommand::check_options() const {
+  if (is_host()) return check_host_options();
+  if (host_.experiment || host_.ranks || host_.keep) throw UsageError("--experiment, --ranks and --keep are for --measure host");
+  if (inputs_.empty()) throw UsageError("calibrate needs inputs: measurements in our JSON or CSV, nccl-tests' output, or published tables");
+  if (out_.empty() && collectives_.empty()) throw UsageError("calibrate needs --out or --collectives: where to write the profile of a GPU, or of a communication library");
+  if (!out_.empty() && base_.empty()) {
+    throw UsageError("calibrate --out needs --base: the profile that gives the specification, such as configs/gpus/h100_sxm_80gb.json");
+  }
+  if (!collectives_.empty() && cluster_.empty()) {
+    throw UsageError("calibrate --collectives needs --cluster: where they were measured, such as configs/clusters/h100_1x8.json");
+  }
+  if (!base_.empty() && out_.empty()) throw UsageError("--base is for a GPU's profile, which --out writes");
+  if (!cluster_.empty() && collectives_.empty()) throw UsageError("--cluster is for a library's profile, which --collectives writes");
+}
+
+GpuCalibration CalibrateCommand::fit_gpu(const Measurements& measurements, const validation::Provenance& provenance) const {
   Output out(out_);
   const hw::JsonNode base = hw::parse_json_file(base_);
-  const hw::GpuSpec spec = hw::read_gpu(base);
-  Measurements measurements = gather(inputs_, system_);
+  GpuCalibration fit = validation::calibrate_gpu(hw::read_gpu(base), measurements);
+  write_profile(out, base, validation::changes_of(fit, base, name_, provenance.date), fit.gpu.calibration, provenance);
+  if (!quiet_ && !Output::is_standard_output(out_)) print(validation::constants_table(fit) + '\n' + validation::kinds_table(fit.gpu.calibration));
+  return fit;
+}
+
+CollectiveCalibration CalibrateCommand::fit_collectives(const Measurements& measurements, const validation::Provenance& provenance) const {
+  Output out(collectives_);
+  const hw::JsonNode cluster = validation::load_cluster_document(cluster_);
+  CollectiveCalibration fit = validation::calibrate_collectives(hw::read_cluster(cluster), measurements);
+  const hw::JsonNode& base = *cluster.find("collectives");
+  write_profile(out, base, validation::changes_of(fit, base, provenance.date), fit.collectives.calibration, provenance);
+  if (!quiet_ && !Output::is_standard_output(collectives_)) {
+    print(validation::constants_table(fit) + '\n' + validation::kinds_table(fit.collectives.calibration));
+  }
+  return fit;
+}
+
+ExitCode CalibrateCommand::run() const {
+  check_options();
+  Measurements measurements = measure_ ? measure_host(host_, command_line()) : gather(inputs_, system_);
   std::erase_if(measurements.kernels, [&](const validation::KernelMeasurement& row) {
     return std::find(skipped_.begin(), skipped_.end(), row.kind) != skipped_.end();
   });
-  const GpuCalibration fit = validation::calibrate_gpu(spec, measurements);
-  const validation::Provenance provenance{command_line(), today(), machine_text(measurements), inputs_};
-  out.stream() << validation::profile_text(base, changes_of(fit, base, name_, provenance.date), fit.gpu.calibration, provenance);
-  out.commit();
+  std::erase_if(measurements.collectives, [&](const validation::CollectiveMeasurement& row) {
+    return std::find(skipped_.begin(), skipped_.end(), hw::name_of(row.kind)) != skipped_.end();
+  });
+  const validation::Provenance provenance{command_line(), date_and_time(), machine_text(measurements), inputs_};
+  std::vector<validation::AgreementRow> held_out;
+  if (is_host()) held_out = write_host_profile(measurements, provenance, out_, quiet_);
+  else if (!out_.empty()) held_out = fit_gpu(measurements, provenance).held_out;
+  if (!collectives_.empty()) {
+    std::vector<validation::AgreementRow> more = fit_collectives(measurements, provenance).held_out;
+    std::move(more.begin(), more.end(), std::back_inserter(held_out));
+  }
   if (csv_) {
     Output csv(*csv_);
-    csv.stream() << validation::to_csv(validation::agreement(fit.held_out));
+    csv.stream() << validation::to_csv(validation::agreement(std::move(held_out)));
     csv.commit();
   }
-  if (!quiet_ && !Output::is_standard_output(out_)) print(constants_table(fit) + '\n' + kinds_table(fit.gpu.calibration));
   return ExitCode::success;
 }
 

@@ -73,6 +73,10 @@ void Syntax::arguments(const std::string& name, std::vector<std::string>& target
   command_.add_option(name, target, help)->required()->type_name(type);
 }
 
+void Syntax::optional_arguments(const std::string& name, std::vector<std::string>& target, const std::string& help, const std::string& type) {
+  command_.add_option(name, target, help)->type_name(type);
+}
+
 void Syntax::option(const std::string& names, std::string& target, const std::string& help, const std::string& type) {
   command_.add_option(names, target, help)->type_name(type)->capture_default_str();
 }

@@ -22,10 +22,11 @@ class Syntax {
  public:
   explicit Syntax(CLI::App& command) : command_(command) {}
 
-  /// Arguments by place, required but for the optional one. A list takes one or more.
+  /// Arguments by place, required but for the optional ones. A list takes one or more.
   void argument(const std::string& name, std::string& target, const std::string& help, const std::string& type = "FILE");
   void optional_argument(const std::string& name, std::optional<std::string>& target, const std::string& help, const std::string& type = "FILE");
   void arguments(const std::string& name, std::vector<std::string>& target, const std::string& help, const std::string& type = "FILE");
+  void optional_arguments(const std::string& name, std::vector<std::string>& target, const std::string& help, const std::string& type = "FILE");
 
   /// Options by name ("--json" or "-n,--steps"). `type` names the value in the help text. A list takes one value each time it is given.
   void option(const std::string& names, std::string& target, const std::string& help, const std::string& type);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/bench_plan.hpp"
 #include "tools/fabricast/exit_code.hpp"
 #include "tools/fabricast/options.hpp"
 
@@ -16,6 +17,12 @@ struct MicrobenchOptions {
   std::optional<std::int64_t> ranks;       // without an experiment: so many at once (default: the machine's processors)
   std::int64_t repetitions = 20;
 };
+
+/// ISO 8601, UTC.
+[[nodiscard]] std::string date_and_time();
+
+/// What to measure. Throws UsageError, hw::ConfigError.
+[[nodiscard]] runtime::BenchPlan bench_plan(const MicrobenchOptions& options, const std::vector<std::string>& sets);
 
 /// On the host. Throws UsageError, hw::ConfigError, runtime::BackendUnavailable.
 [[nodiscard]] ExitCode microbench(const MicrobenchOptions& options, const CommonOptions& common);
