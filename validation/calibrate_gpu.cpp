@@ -293,6 +293,25 @@ void judge_the_rest(const hw::GpuSpec& gpu, const Measurements& all, const std::
   for (const Row row : rest) held_out.add(all.system, *row, predicted(*row, model), folds.at(row->family));
 }
 
+/// What an all-gather's kernel reads and writes per byte that its GPU receives: kernel_footprint.cpp's 1 for a byte sent and 2 for one received,
+/// of which a ring has as many.
+constexpr double traffic_per_byte_received = 3.0;
+
+/// The model of a kernel beside communication has no constant of its own: SMs and bandwidth that are held are gone. So it is judged by the
+/// slowdown alone: what the kernel took alone, times what the model makes of the load.
+void judge_interference(const hw::GpuSpec& gpu, const Measurements& all, HeldOut& held_out) {
+  const hw::GpuCostModel model(gpu, hw::Duty::alone);
+  int fold = 0;
+  for (const InterferenceMeasurement& row : all.interference) {
+    KernelMeasurement beside = single(row.compute, row.beside, row.place);
+    if (!can_run(beside, gpu)) continue;
+    const hw::GpuLoad load{row.communication_sms, row.communication * traffic_per_byte_received};
+    const Seconds predicted_time = row.alone * (model.time(row.compute, load) / model.time(row.compute));
+    beside.kind = "beside communication: " + beside.kind;
+    held_out.add(all.system, beside, predicted_time, fold++ % static_cast<int>(most_folds));
+  }
+}
+
 /// A slip of the unit shows in all rows of a kind at once; single wild rows are for the robust fit.
 void check_units(const hw::GpuSpec& base, const Measurements& all) {
   const hw::GpuCostModel model(base, hw::Duty::alone);
@@ -346,6 +365,7 @@ GpuCalibration calibrate_gpu(const hw::GpuSpec& base, const Measurements& measur
     result.gpu = std::move(fit.gpu);
   }
   judge_the_rest(result.gpu, measurements, done, held_out);
+  judge_interference(result.gpu, measurements, held_out);
   held_out.add_records(result.gpu.calibration, in_sample);
   result.held_out = std::move(held_out).take();
   return result;

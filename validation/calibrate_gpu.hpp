@@ -35,7 +35,8 @@ struct GpuCalibration {
 };
 
 /// Stages, each with the constants of the ones before: launch (taken as measured), GEMM and grouped GEMM together, fp8 apart, attention
-/// (prefill, then decoding), each pass over memory, MoE layers. Kinds that no stage fits (another kernel's attention, say) are judged only.
+/// (prefill, then decoding), each pass over memory, MoE layers. Kinds that no stage fits (another kernel's attention, say) are judged only,
+/// and so are kernels beside communication ("beside communication: gemm bf16"), since what the model takes from them is no constant.
 /// Rows are residuals log(predicted / measured). Families are dealt to at most five folds by a hash of their name.
 /// Throws hw::ConfigError where rows cannot be what they say: times far below the chip's peak or far above its roofline throughout.
 [[nodiscard]] GpuCalibration calibrate_gpu(const hw::GpuSpec& base, const Measurements& measurements);

@@ -108,7 +108,8 @@ void write_host_rank(JsonWriter& json, const HostRates& rates, const runtime::Ma
   json.open_object("gpu");
   json.field("name", "host_rank");
   json.field("source", "A rank of the host's runtime: one thread that computes, on its share of the processors and the memory's bandwidth. What is not "
-                       "fitted (groups without a source, sustained 0.9 and so on) is where the fit starts, and no measurement");
+                       "fitted (groups without a source, sustained 0.9 and so on) is where the fit starts, and no measurement. memory: the machine's over its ranks; 1 GiB where the measurements do not "
+                       "say");
   json.field("streaming_multiprocessors", 1);
   write_host_peak(json, rates);
   json.field("memory_bandwidth", host_rate_text(rates.memory.value() * (1 + 1e-3), "B"));

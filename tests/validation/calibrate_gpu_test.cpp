@@ -155,6 +155,18 @@ TEST_CASE("passes that read from the cache, faster than the memory, do not move 
   CHECK_FALSE(fit.constants[0].determined);
 }
 
+// 20 of 100 SMs held: a large product takes 1 / 0.8 as long. Half the memory bandwidth drawn: a pass takes twice as long.
+TEST_CASE("kernels beside communication are judged by their slowdown") {
+  Measurements rows = measured(0.0);
+  const hw::Kernel product = hw::Gemm<std::int64_t>{8192, 12288, 8192, Precision::bf16}, pass = hw::RmsNorm<std::int64_t>{65536, 8192, Precision::bf16};
+  rows.interference.push_back({product, 20, BytesPerSecond(0), Seconds(1e-3), Seconds(1.25e-3), {"made_up", 1}});
+  rows.interference.push_back({pass, 0, BytesPerSecond(0.5e12), Seconds(1e-3), Seconds(2e-3), {"made_up", 2}});
+  const GpuCalibration fit = calibrate_gpu(truth(), rows);
+  CHECK(record(fit, "beside communication: gemm bf16").worst_error < 0.03);
+  CHECK(record(fit, "beside communication: rms_norm bf16").worst_error < 0.03);
+  CHECK(record(fit, "gemm bf16").count == record(calibrate_gpu(truth(), measured(0.0)), "gemm bf16").count);
+}
+
 TEST_CASE("one family cannot be held out, and the record says so") {
   Measurements one;
   for (const KernelMeasurement& row : measured(0.02).kernels) {

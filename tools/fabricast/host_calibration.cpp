@@ -43,7 +43,9 @@ validation::Measurements measure_host(const HostMeasuring& measuring, const std:
     keep->stream() << json;
     keep->commit();
   }
-  return validation::read_measurements_json(hw::parse_json_text(json, "this host"));
+  validation::Measurements measurements = validation::read_measurements_json(hw::parse_json_text(json, "this host"));
+  measurements.machine.memory = results.machine.memory;   // which the format does not have
+  return measurements;
 }
 
 std::vector<validation::AgreementRow> write_host_profile(const validation::Measurements& measurements, const validation::Provenance& provenance,
