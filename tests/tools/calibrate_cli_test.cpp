@@ -171,6 +171,18 @@ TEST_CASE("this machine is measured, and what was measured is kept") {
   CHECK(nlohmann::json::parse(read(profile)).at("node").at("gpus") == 2);
 }
 
+TEST_CASE("one command measures, fits, forecasts and compares on this machine, op by op") {
+  const TemporaryFolder folder("compare_on_host");
+  const std::string at = folder.path().string(), out = at + "/out";
+  const std::string command = "FABRICAST='" FABRICAST_BINARY "' KEEP=" + at + " STEPS=2 REPETITIONS=1 " FABRICAST_SOURCE_DIR "/tools/compare_on_host " + configs +
+                              "experiments/ep4_tp2_tiny.json >" + out + " 2>&1";
+  REQUIRE_MESSAGE(std::system(command.c_str()) == 0, read(out));
+  CHECK(read(out).find("against its measured step (host)") != std::string::npos);
+  const auto comparison = nlohmann::json::parse(read(at + "/ep4_tp2_tiny.comparison.json"));
+  CHECK(comparison.at("measured_step_seconds") > 0);
+  CHECK(comparison.at("predicted_step_seconds") > 0);
+}
+
 TEST_CASE("validate judges the committed set, as table, JSON and CSV") {
   const TemporaryFolder folder("validate_cli");
   const std::string csv = (folder.path() / "rows.csv").string(), options = " --configs " + configs + " --kind 'gemm bf16'";
