@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -114,6 +115,17 @@ struct StageFit {
   int iterations = 0;
 };
 
+StageFit fit_stage(const hw::GpuSpec& base, const Stage& stage, const RowList& all_rows);
+
+/// Rows too few or too noisy to tell any of the constants from the others: the one of most weight is fitted alone.
+void fit_first_alone(const hw::GpuSpec& base, const Stage& stage, const GpuParameter& first, const RowList& rows, StageFit& result) {
+  StageFit alone = fit_stage(base, {stage.name, {first}, stage.fitted, stage.judged}, rows);
+  std::erase_if(result.constants, [&](const FittedConstant& constant) { return constant.pointer == first.pointer; });
+  std::move(alone.constants.begin(), alone.constants.end(), std::back_inserter(result.constants));
+  result.gpu = std::move(alone.gpu);
+  result.iterations += alone.iterations;
+}
+
 /// Parameters that the rows do not determine stay where they were, and the others are fitted again without them.
 StageFit fit_stage(const hw::GpuSpec& base, const Stage& stage, const RowList& all_rows) {
   const RowList rows = thinned(all_rows);
@@ -132,6 +144,7 @@ StageFit fit_stage(const hw::GpuSpec& base, const Stage& stage, const RowList& a
       result.constants.push_back({parameters[i].pointer, stage.name, parameters[i].form, before, before, fit.standard_errors[i], false});
     }
   }
+  if (determined.empty() && stage.parameters.size() > 1) fit_first_alone(base, stage, stage.parameters.front(), rows, result);
   if (determined.empty()) return result;
   if (determined.size() < parameters.size()) fit = fit_once(base, determined, rows);
   set_all(result.gpu, determined, fit.values);

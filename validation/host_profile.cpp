@@ -80,11 +80,11 @@ void write_host_gemm(JsonWriter& json) {
   json.field("sustained", 0.9);
   json.field("throttle", 0.0);
   json.field("burst", "0 us");
-  json.field("memory", 0.5);
-  json.field("prologue_k", 16);
+  json.field("memory", 1.0);
+  json.field("prologue_k", 0);
   json.field("split_k", 0);
   json.open_array("tiles");
-  for (const auto& [rows, efficiency] : {std::pair{256, 1.0}, {64, 0.8}, {16, 0.6}, {4, 0.3}}) {
+  for (const auto& [rows, efficiency] : {std::pair{256, 1.0}, {64, 1.0}, {16, 1.0}, {4, 1.0}}) {
     json.field_json({}, fmt::format(R"({{ "rows": {}, "columns": 16, "efficiency": {} }})", rows, efficiency));
   }
   json.close();
@@ -95,9 +95,9 @@ void write_attention_and_passes(JsonWriter& json) {
   json.open_object("attention");
   json.field("sustained", 0.3);
   json.field("tile_rows", 16);
-  json.field("prologue_keys", 16);
+  json.field("prologue_keys", 0);
   json.field("softmax_depth", 0);
-  json.field("memory", 0.5);
+  json.field("memory", 1.0);
   json.close();
   json.open_object("pass");
   for (const char* pass : {"embedding", "rms_norm", "rope", "residual_add", "activation", "router", "permute", "weighted_sum"}) json.field(pass, 0.01);
@@ -108,7 +108,7 @@ void write_host_rank(JsonWriter& json, const HostRates& rates, const runtime::Ma
   json.open_object("gpu");
   json.field("name", "host_rank");
   json.field("source", "A rank of the host's runtime: one thread that computes, on its share of the processors and the memory's bandwidth. What is not "
-                       "fitted (groups without a source, sustained 0.9 and so on) is where the fit starts, and no measurement. memory: the machine's over its ranks; 1 GiB where the measurements do not "
+                       "fitted costs nothing: tiles alike, no set-up, all of the memory's bandwidth. memory: the machine's over its ranks; 1 GiB where the measurements do not "
                        "say");
   json.field("streaming_multiprocessors", 1);
   write_host_peak(json, rates);
@@ -116,7 +116,7 @@ void write_host_rank(JsonWriter& json, const HostRates& rates, const runtime::Ma
   const std::int64_t memory = machine.memory > Bytes{} ? machine.memory.value() / rates.ranks : std::int64_t{1} << 30;
   json.field("memory", fmt::format("{} B", memory));
   json.field("launch", "0.1 us");
-  json.field("contention", 0.2);
+  json.field("contention", 0.0);
   write_host_gemm(json);
   write_attention_and_passes(json);
   json.close();

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "hardware_models/config_error.hpp"
@@ -153,6 +154,18 @@ TEST_CASE("passes that read from the cache, faster than the memory, do not move 
   CHECK(fit.gpu.pass.rms_norm == start().pass.rms_norm);
   REQUIRE(fit.constants.size() == 1);
   CHECK_FALSE(fit.constants[0].determined);
+}
+
+// One shape: three constants move its time alike, and no more than one can be told.
+TEST_CASE("rows of a single shape fit the first constant alone, and are met by it") {
+  const hw::Kernel kernel = hw::Gemm<std::int64_t>{4096, 4096, 4096, Precision::bf16};
+  const Seconds time = hw::GpuCostModel(truth(), hw::Duty::alone).time(kernel);
+  Measurements rows;
+  for (int i = 0; i < 24; ++i) rows.kernels.push_back(single(kernel, time, {"made_up", i}));
+  const GpuCalibration fit = calibrate_gpu(start(), rows);
+  CHECK(hw::GpuCostModel(fit.gpu, hw::Duty::alone).time(kernel) / time == doctest::Approx(1.0).epsilon(1e-3));
+  CHECK(fit.gpu.gemm.setup == start().gemm.setup);
+  CHECK(std::count_if(fit.constants.begin(), fit.constants.end(), [](const FittedConstant& c) { return c.pointer == "/gemm/sustained"; }) == 1);
 }
 
 // 20 of 100 SMs held: a large product takes 1 / 0.8 as long. Half the memory bandwidth drawn: a pass takes twice as long.
