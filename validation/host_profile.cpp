@@ -77,7 +77,7 @@ void write_host_peak(JsonWriter& json, const HostRates& rates) {
 void write_host_gemm(JsonWriter& json) {
   json.open_object("gemm");
   json.field("setup", "0 us");
-  json.field("sustained", 0.9);
+  json.field("sustained", 1.0);
   json.field("throttle", 0.0);
   json.field("burst", "0 us");
   json.field("memory", 1.0);
@@ -108,8 +108,8 @@ void write_host_rank(JsonWriter& json, const HostRates& rates, const runtime::Ma
   json.open_object("gpu");
   json.field("name", "host_rank");
   json.field("source", "A rank of the host's runtime: one thread that computes, on its share of the processors and the memory's bandwidth. What is not "
-                       "fitted costs nothing: tiles alike, no set-up, all of the memory's bandwidth. memory: the machine's over its ranks; 1 GiB where the measurements do not "
-                       "say");
+                       "fitted costs nothing: tiles alike, no set-up, all of the memory's bandwidth. memory: the machine's over its ranks; 1 GiB where the "
+                       "measurements do not say");
   json.field("streaming_multiprocessors", 1);
   write_host_peak(json, rates);
   json.field("memory_bandwidth", host_rate_text(rates.memory.value() * (1 + 1e-3), "B"));
