@@ -10,7 +10,7 @@ using hw::ObjectReader;
 using hw::Precision;
 using Rows = std::int64_t;
 
-constexpr hw::IntegerRange size{1, std::int64_t{1} << 31};
+constexpr hw::IntegerRange size_range{1, std::int64_t{1} << 31};
 constexpr hw::IntegerRange row_count{0, std::int64_t{1} << 31};
 
 Precision precision(ObjectReader& reader) {
@@ -31,8 +31,8 @@ hw::Kernel read_grouped(ObjectReader& reader) {
   const hw::JsonNode& rows = reader.child("rows");
   for (const hw::JsonNode& count : hw::as_array(rows)) work.rows.push_back(hw::as_integer(count, row_count));
   if (work.rows.empty()) hw::fail(rows, "lists no expert; give the rows of each");
-  work.n = reader.integer("n", size);
-  work.k = reader.integer("k", size);
+  work.n = reader.integer("n", size_range);
+  work.k = reader.integer("k", size_range);
   work.precision = precision(reader);
   return work;
 }
@@ -40,11 +40,11 @@ hw::Kernel read_grouped(ObjectReader& reader) {
 hw::Kernel read_attention(ObjectReader& reader) {
   hw::Attention<Rows> work{};
   work.sequences = reader.integer("sequences", row_count);
-  work.query_length = reader.integer("query_length", size);
-  work.kv_length = reader.integer("kv_length", size);
-  work.heads = reader.integer("heads", size);
-  work.kv_heads = reader.integer("kv_heads", size);
-  work.head_dim = reader.integer("head_dim", size);
+  work.query_length = reader.integer("query_length", size_range);
+  work.kv_length = reader.integer("kv_length", size_range);
+  work.heads = reader.integer("heads", size_range);
+  work.kv_heads = reader.integer("kv_heads", size_range);
+  work.head_dim = reader.integer("head_dim", size_range);
   work.causal = reader.boolean("causal");
   work.precision = precision(reader);
   if (work.heads % work.kv_heads != 0) hw::fail(reader.node(), "kv_heads must divide heads");
@@ -52,7 +52,7 @@ hw::Kernel read_attention(ObjectReader& reader) {
 }
 
 hw::Kernel read_rope(ObjectReader& reader) {
-  const Rows rows = reader.integer("rows", row_count), width = reader.integer("width", size);
+  const Rows rows = reader.integer("rows", row_count), width = reader.integer("width", size_range);
   const Precision p = precision(reader);
   return hw::Rope<Rows>{rows, width, p, reader.optional_integer("head_dim", row_count).value_or(0),
                         reader.optional_integer("sequence_length", row_count).value_or(0)};
@@ -60,7 +60,7 @@ hw::Kernel read_rope(ObjectReader& reader) {
 
 hw::Kernel read_by_kind(ObjectReader& reader, const std::string& kind) {
   const auto rows = [&](std::string_view key = "rows") { return reader.integer(key, row_count); };
-  const auto dimension = [&](std::string_view key) { return reader.integer(key, size); };
+  const auto dimension = [&](std::string_view key) { return reader.integer(key, size_range); };
   if (kind == "gemm") return hw::Gemm<Rows>{rows("m"), dimension("n"), dimension("k"), precision(reader)};
   if (kind == "grouped_gemm") return read_grouped(reader);
   if (kind == "attention") return read_attention(reader);

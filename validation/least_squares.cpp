@@ -1,6 +1,6 @@
 #include "validation/least_squares.hpp"
 
-#include <Eigen/Dense>
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -91,7 +91,7 @@ Normal normal_equations(const Problem& problem, const Values& values, const Valu
   const Eigen::Map<const Eigen::VectorXd> r(residuals.data(), static_cast<Eigen::Index>(residuals.size()));
   const Eigen::VectorXd weights = r.unaryExpr([corner](double x) { return std::abs(x) <= corner ? 1.0 : corner / std::abs(x); });
   const Eigen::MatrixXd weighted = weights.asDiagonal() * derivatives;
-  return {derivatives.transpose() * weighted, weighted.transpose() * r};
+  return {derivatives.transpose().lazyProduct(weighted), weighted.transpose().lazyProduct(r)};  // few columns: nothing to gain from blocks
 }
 
 /// (Jᵀ·W·J + damping · its diagonal)·step = −Jᵀ·W·r over the parameters that no bound holds.
@@ -123,11 +123,12 @@ Values errors_of(const Normal& normal, double scatter) {
   Values errors(static_cast<std::size_t>(n), std::numeric_limits<double>::infinity());
   const Eigen::VectorXd scale = normal.matrix.diagonal().cwiseMax(1e-300).cwiseSqrt().cwiseInverse();
   const Eigen::MatrixXd scaled = scale.asDiagonal() * normal.matrix * scale.asDiagonal();
-  const Eigen::FullPivLU<Eigen::MatrixXd> lu(scaled);
-  if (!lu.isInvertible()) return errors;
-  const Eigen::MatrixXd inverse = lu.inverse();
+  const Eigen::LDLT<Eigen::MatrixXd> factors(scaled);
+  const double rounding = static_cast<double>(n) * std::numeric_limits<double>::epsilon();
+  if (factors.info() != Eigen::Success || factors.vectorD().minCoeff() <= rounding) return errors;  // its diagonal is of ones
   for (Eigen::Index j = 0; j < n; ++j) {
-    if (normal.matrix(j, j) > 0) errors[static_cast<std::size_t>(j)] = scatter * scale(j) * std::sqrt(std::max(0.0, inverse(j, j)));
+    const double inverse = Eigen::VectorXd(factors.solve(Eigen::VectorXd::Unit(n, j)))(j);  // the matrix's, at (j, j)
+    if (normal.matrix(j, j) > 0) errors[static_cast<std::size_t>(j)] = scatter * scale(j) * std::sqrt(std::max(0.0, inverse));
   }
   return errors;
 }
