@@ -6,6 +6,7 @@
 
 #include "hardware_models/byte_floor.hpp"
 #include "sim/kernel_loads.hpp"
+#include "sim/step_delay.hpp"
 
 namespace fabricast::sim {
 namespace {
@@ -54,8 +55,8 @@ bool crosses_nodes(const hw::Transfer& transfer, const Setting& setting) {
 class PhaseCosts {
  public:
   PhaseCosts(const hw::Phase& phase, const Setting& setting)
-      : step_within_(setting.model.step_latency(setting.kind, setting.choice, false)),
-        step_across_(setting.model.step_latency(setting.kind, setting.choice, true)), phase_(phase) {
+      : delay_{setting.model.step_latency(setting.kind, setting.choice, false), setting.model.step_latency(setting.kind, setting.choice, true),
+               phase.steps, phase.crossings} {
     std::vector<Bytes> moved(setting.gpu_of.size());
     for (const hw::Transfer& transfer : phase.transfers) moved[payer_of(transfer)] += transfer.bytes;
     const auto members = static_cast<std::int64_t>(moved.size());
@@ -66,23 +67,14 @@ class PhaseCosts {
     }
   }
 
-  /// Of all steps. Where some cross nodes and some do not, every transfer waits for both kinds; the other kind's routes are not known here,
-  /// and count by their software alone.
-  [[nodiscard]] SimTime delay(Seconds route_latency, bool crosses_nodes) const {
-    const double steps = phase_.steps;
-    if (!phase_.crossings) return to_sim_time((route_latency + (crosses_nodes ? step_across_ : step_within_)) * steps);
-    const double across = *phase_.crossings, within = steps - across;
-    const Seconds software = step_across_ * across + step_within_ * within;
-    return to_sim_time(software + route_latency * (crosses_nodes ? across : within));
-  }
+  [[nodiscard]] SimTime delay(Seconds route_latency, bool crosses_nodes) const { return delay_.of(route_latency, crosses_nodes); }
   [[nodiscard]] Bytes wire(const hw::Transfer& transfer, bool crosses_nodes) const {
     const double efficiency = (crosses_nodes ? across_ : within_)[payer_of(transfer)];
     return Bytes(static_cast<std::int64_t>(std::ceil(static_cast<double>(transfer.bytes.value()) / efficiency)));
   }
 
  private:
-  Seconds step_within_, step_across_;
-  const hw::Phase& phase_;
+  StepDelay delay_;
   std::vector<double> within_, across_;  // efficiencies by member
 };
 
@@ -222,9 +214,8 @@ void bind_paths(CollectivePlan& plan, std::span<const GpuId> gpu_of, PathTable& 
   }
 }
 
-CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
-                               hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                               const hw::TokenRouting& tokens) {
+CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topology& topology, const hw::CollectiveModel& model) {
+  const auto& [kind, wanted, gpu_of, counts, tokens] = asked;
   CollectivePlan plan;
   plan.transfers_of.resize(gpu_of.size());
   plan.loads.resize(gpu_of.size());

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "hardware_models/collective_model.hpp"
-#include "hardware_models/collectives.hpp"
 #include "hardware_models/gpu_cost.hpp"
 #include "hardware_models/topology.hpp"
+#include "sim/collective_request.hpp"
 #include "sim/path_table.hpp"
 
 namespace fabricast::sim {
@@ -49,11 +49,8 @@ struct CollectivePlan {
 [[nodiscard]] hw::Route route_between(GpuId source, GpuId destination, const hw::Topology& topology);
 [[nodiscard]] hw::Route route_of(const PlannedTransfer& transfer, std::span<const GpuId> gpu_of, const hw::Topology& topology);
 
-/// `wanted` may be automatic; `tokens` is what a deduplicated all-to-all is told. gpu_of and counts as in hardware_models/byte_floor.hpp.
 /// Paths are not bound yet.
-[[nodiscard]] CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
-                                             hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                                             const hw::TokenRouting& tokens = {});
+[[nodiscard]] CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topology& topology, const hw::CollectiveModel& model);
 
 void bind_paths(CollectivePlan& plan, std::span<const GpuId> gpu_of, PathTable& paths);
 

@@ -104,11 +104,9 @@ class Refinement {
   }
 
   void collect(ir::ResolvedCollective collective, Colour op) {
-    std::vector<GpuId> gpu_of;
-    for (const Rank rank : collective.members) gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
-    const CollectivePlan plan =
-        plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, collective.tokens);
-    Use use{std::move(collective.members), {}, combined(op, static_cast<Colour>(plan.base_latency.value())), transfers_.size(), 0};
+    Use use{collective.members, {}, op, transfers_.size(), 0};
+    const CollectivePlan plan = plan_collective(request_for(std::move(collective), schedule_), topology_, model_);
+    use.kind = combined(use.kind, static_cast<Colour>(plan.base_latency.value()));
     use.kind = combined(use.kind, static_cast<Colour>(to_sim_time(plan.floor).value()));
     for (const hw::GpuLoad& load : plan.loads) use.loads.push_back(load_colour(load));
     for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) {
