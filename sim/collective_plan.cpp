@@ -51,26 +51,37 @@ bool crosses_nodes(const hw::Transfer& transfer, const Setting& setting) {
   return setting.topology.node_of(setting.gpu_of[transfer.source]) != setting.topology.node_of(setting.gpu_of[transfer.destination]);
 }
 
+StepDelay step_delay(const Setting& setting, std::int32_t steps, std::optional<std::int32_t> crossings) {
+  const auto software = [&](bool crosses_nodes) { return setting.model.step_latency(setting.kind, setting.choice, crosses_nodes); };
+  return {software(false), software(true), steps, crossings};
+}
+
+/// Where a member sends `moved` in all.
+double efficiency(const Setting& setting, std::size_t member, bool crosses_nodes, Bytes moved) {
+  const hw::GroupSize group{static_cast<std::int64_t>(setting.gpu_of.size()), setting.members_in_node[member]};
+  return setting.model.efficiency(setting.kind, setting.choice, crosses_nodes, group, moved);
+}
+
+Bytes on_the_wire(Bytes payload, double efficiency) {
+  return Bytes(static_cast<std::int64_t>(std::ceil(static_cast<double>(payload.value()) / efficiency)));
+}
+
 /// The model's answers for the transfers of one phase, asked once per member.
 class PhaseCosts {
  public:
   PhaseCosts(const hw::Phase& phase, const Setting& setting)
-      : delay_{setting.model.step_latency(setting.kind, setting.choice, false), setting.model.step_latency(setting.kind, setting.choice, true),
-               phase.steps, phase.crossings} {
+      : delay_(step_delay(setting, phase.steps, phase.crossings)) {
     std::vector<Bytes> moved(setting.gpu_of.size());
     for (const hw::Transfer& transfer : phase.transfers) moved[payer_of(transfer)] += transfer.bytes;
-    const auto members = static_cast<std::int64_t>(moved.size());
     for (std::size_t member = 0; member < moved.size(); ++member) {
-      const hw::GroupSize group{members, setting.members_in_node[member]};
-      within_.push_back(setting.model.efficiency(setting.kind, setting.choice, false, group, moved[member]));
-      across_.push_back(setting.model.efficiency(setting.kind, setting.choice, true, group, moved[member]));
+      within_.push_back(efficiency(setting, member, false, moved[member]));
+      across_.push_back(efficiency(setting, member, true, moved[member]));
     }
   }
 
   [[nodiscard]] SimTime delay(Seconds route_latency, bool crosses_nodes) const { return delay_.of(route_latency, crosses_nodes); }
   [[nodiscard]] Bytes wire(const hw::Transfer& transfer, bool crosses_nodes) const {
-    const double efficiency = (crosses_nodes ? across_ : within_)[payer_of(transfer)];
-    return Bytes(static_cast<std::int64_t>(std::ceil(static_cast<double>(transfer.bytes.value()) / efficiency)));
+    return on_the_wire(transfer.bytes, (crosses_nodes ? across_ : within_)[payer_of(transfer)]);
   }
 
  private:
@@ -180,6 +191,22 @@ void append_phases(CollectivePlan& plan, std::span<const hw::Phase> phases, cons
   }
 }
 
+/// Nothing where transfers have to be listed.
+std::optional<EqualExchange> exchange_of(const CollectiveRequest& asked, const Setting& setting) {
+  const hw::CollectiveAlgorithm algorithm = setting.choice.algorithm;
+  const bool at_once = algorithm == hw::CollectiveAlgorithm::flat || algorithm == hw::CollectiveAlgorithm::low_latency;
+  if (!asked.one_count_for_all() || !at_once || !EqualExchange::applies(asked.gpu_of, setting.topology)) return std::nullopt;
+  const Bytes piece = asked.counts.front(), moved = piece * (static_cast<std::int64_t>(asked.gpu_of.size()) - 1);
+  if (piece == Bytes{}) return std::nullopt;
+  const auto wire = [&](bool crosses_nodes) { return on_the_wire(piece, efficiency(setting, 0, crosses_nodes, moved)); };
+  return EqualExchange(asked.gpu_of, setting.topology, step_delay(setting, 1, std::nullopt), {piece, wire(false), wire(true)});
+}
+
+CollectiveRequest with_all_counts(CollectiveRequest asked) {
+  asked.counts.assign(asked.gpu_of.size() * asked.gpu_of.size(), asked.counts.front());
+  return asked;
+}
+
 /// What the busiest member sends over NVLink.
 Bytes sent_in_node(std::span<const hw::Phase> phases, std::span<const NodeId> nodes) {
   std::vector<Bytes> sent(nodes.size());
@@ -223,10 +250,19 @@ CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topolog
   const std::vector<NodeId> nodes = nodes_of(gpu_of, topology);
   const Bytes size = hw::size_of(kind, gpu_of.size(), counts);
   const hw::CollectiveChoice choice = model.choose(kind, wanted, nodes, size, tokens);
-  const std::vector<hw::Phase> phases = hw::lower(kind, choice.algorithm, nodes, counts, choice.tokens);
-  append_phases(plan, phases, {kind, choice, gpu_of, node_sizes(nodes), size, topology, model});
-  if (plan.transfers.empty()) return plan;
-  plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, sent_in_node(phases, nodes)));
+  const Setting setting{kind, choice, gpu_of, node_sizes(nodes), size, topology, model};
+  plan.exchange = exchange_of(asked, setting);
+  if (!plan.exchange && asked.one_count_for_all()) return plan_collective(with_all_counts(asked), topology, model);
+  Bytes in_node{};   // what the busiest member sends there
+  if (plan.exchange) {
+    in_node = counts.front() * (setting.members_in_node.front() - 1);
+  } else {
+    const std::vector<hw::Phase> phases = hw::lower(kind, choice.algorithm, nodes, counts, choice.tokens);
+    append_phases(plan, phases, setting);
+    if (plan.transfers.empty()) return plan;
+    in_node = sent_in_node(phases, nodes);
+  }
+  plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, in_node));
   plan.floor = choice.algorithm == hw::CollectiveAlgorithm::deduplicated ? hw::token_exchange_floor(gpu_of, counts, topology, choice.tokens)
                                                                          : hw::byte_floor(kind, gpu_of, counts, topology);
   plan.loads = kernel_loads(footprint_of(kind, choice.algorithm, size, nodes, model), plan, gpu_of, topology);

@@ -16,9 +16,13 @@ struct CollectiveRequest {
   hw::CollectiveKind kind;
   hw::CollectiveAlgorithm algorithm;     // may be automatic
   std::vector<GpuId> gpu_of;             // by member
-  std::vector<Bytes> counts;             // as in hardware_models/collectives.hpp
+  std::vector<Bytes> counts;             // as in hardware_models/collectives.hpp; of an all-to-all one may stand for all
   hw::TokenRouting tokens = {};          // what a deduplicated all-to-all is told
   friend auto operator<=>(const CollectiveRequest&, const CollectiveRequest&) = default;
+
+  [[nodiscard]] bool one_count_for_all() const {
+    return kind == hw::CollectiveKind::all_to_all && counts.size() < gpu_of.size() * gpu_of.size();
+  }
 };
 
 [[nodiscard]] inline CollectiveRequest request_for(ir::ResolvedCollective collective, const ir::Schedule& schedule) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 
 namespace fabricast::sim {
@@ -31,6 +32,30 @@ class Account {
     alone_ += to_seconds(delay) + longest_busy();
   }
 
+  void add_exchange(const EqualExchange& exchange) {
+    SimTime delay{};
+    const auto rates_of = [&](std::int32_t, std::span<const LinkId> own_links) {
+      EndKind rates{};
+      std::transform(own_links.begin(), own_links.end(), rates.begin(), [&](LinkId link) {
+        return std::bit_cast<std::uint64_t>(topology_.links()[link.index()].bandwidth.value());
+      });
+      return rates;
+    };
+    exchange.for_each_block(rates_of, [&](const TransferBlock& block) {
+      delay = std::max(delay, block.delay);
+      AtRate& busy = at(narrowest(block.route, topology_));
+      for (std::size_t i = 0; i < block.sources.size(); ++i) {
+        const std::int64_t times = block.sent[i];
+        add_sent(block.sources[i], block.crosses_nodes, exchange.payload() * times, block.wire * times, busy);
+      }
+      for (std::size_t i = 0; i < block.destinations.size(); ++i) {
+        const std::int64_t times = block.received[i];
+        add_received(block.destinations[i], block.crosses_nodes, exchange.payload() * times, block.wire * times, busy);
+      }
+    });
+    alone_ += to_seconds(delay) + longest_busy();
+  }
+
   [[nodiscard]] std::vector<hw::GpuLoad> loads(Seconds base_latency) const {
     const Seconds time = base_latency + alone_;
     std::vector<hw::GpuLoad> result;
@@ -57,15 +82,18 @@ class Account {
 
   void add_transfer(const PlannedTransfer& transfer) {
     const bool crosses = crosses_nodes(transfer);
-    auto& busy = at(narrowest(route_of(transfer, gpu_of_, topology_), topology_)).bytes;
-    if (!hw::is_switch(transfer.source)) {
-      busy[transfer.source][crosses ? network_out : nvlink_out] += transfer.wire;
-      moved_[transfer.source].sent += transfer.payload;
-    }
-    if (!hw::is_switch(transfer.destination)) {
-      busy[transfer.destination][crosses ? network_in : nvlink_in] += transfer.wire;
-      moved_[transfer.destination].received += transfer.payload;
-    }
+    AtRate& busy = at(narrowest(route_of(transfer, gpu_of_, topology_), topology_));
+    if (!hw::is_switch(transfer.source)) add_sent(transfer.source, crosses, transfer.payload, transfer.wire, busy);
+    if (!hw::is_switch(transfer.destination)) add_received(transfer.destination, crosses, transfer.payload, transfer.wire, busy);
+  }
+
+  void add_sent(std::int32_t member, bool crosses_nodes, Bytes payload, Bytes wire, AtRate& busy) {
+    busy.bytes[member][crosses_nodes ? network_out : nvlink_out] += wire;
+    moved_[member].sent += payload;
+  }
+  void add_received(std::int32_t member, bool crosses_nodes, Bytes payload, Bytes wire, AtRate& busy) {
+    busy.bytes[member][crosses_nodes ? network_in : nvlink_in] += wire;
+    moved_[member].received += payload;
   }
 
   [[nodiscard]] AtRate& at(BytesPerSecond rate) {
@@ -117,9 +145,10 @@ hw::KernelFootprint footprint_of(hw::CollectiveKind kind, hw::CollectiveAlgorith
 
 std::vector<hw::GpuLoad> kernel_loads(const hw::KernelFootprint& footprint, const CollectivePlan& plan, std::span<const GpuId> gpu_of,
                                       const hw::Topology& topology) {
-  if (plan.transfers.empty()) return std::vector<hw::GpuLoad>(gpu_of.size());
+  if (plan.transfers.empty() && !plan.exchange) return std::vector<hw::GpuLoad>(gpu_of.size());
   Account account(footprint, gpu_of, topology);
   for (const PlannedPhase& phase : plan.phases) account.add_phase(plan, phase);
+  if (plan.exchange) account.add_exchange(*plan.exchange);
   return account.loads(to_seconds(plan.base_latency));
 }
 

@@ -13,7 +13,7 @@ constexpr std::size_t most_stored_transfers = 1'000'000;
 }  // namespace
 
 SharedPlan& PlanCache::acquire(Rank first, const ir::Op& op) {
-  ir::ResolvedCollective collective = ir::resolve_collective(schedule_, first, op);
+  ir::ResolvedCollective collective = folding_ ? ir::resolve_briefly(schedule_, first, op) : ir::resolve_collective(schedule_, first, op);
   const std::vector<Rank> members = collective.members;
   CollectiveRequest asked = request_for(std::move(collective), schedule_);
   auto found = plans_.find(asked);

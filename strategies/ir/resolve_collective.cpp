@@ -23,9 +23,21 @@ void dispatch_rows(const Schedule& schedule, Rank s, RoutingStep step, std::span
   for (std::int32_t i = 0; i < sender.sources_dispatched; ++i) schedule.routing.add_rows_to(step, sender.source + i, to_each);
 }
 
+/// What every member has for every one, where that is the same.
+std::optional<std::int64_t> equal_rows(const Schedule& schedule, std::span<const Rank> members, RoutingStep step) {
+  std::vector<std::int64_t> rows(members.size());
+  std::optional<std::int64_t> first;
+  for (const Rank sender : members) {
+    dispatch_rows(schedule, sender, step, rows);
+    if (!first) first = rows.front();
+    if (std::any_of(rows.begin(), rows.end(), [&](std::int64_t count) { return count != *first; })) return std::nullopt;
+  }
+  return first;
+}
+
 class Resolve {
  public:
-  Resolve(const Schedule& schedule, Rank member) : schedule_(schedule), member_(member) {}
+  Resolve(const Schedule& schedule, Rank member, bool briefly) : schedule_(schedule), member_(member), briefly_(briefly) {}
 
   ResolvedCollective operator()(const Collective& c) const {
     ResolvedCollective result{c.kind, c.algorithm, c.axis, schedule_.group_of(member_, c.axis).members, {}, {}, {}};
@@ -45,6 +57,11 @@ class Resolve {
         hw::CollectiveKind::all_to_all, a.algorithm, Axis::expert, schedule_.group_of(member_, Axis::expert).members, {}, {},
         {Bytes(a.row_bytes), shape.top_k, shape.experts, a.direction == AllToAll::Direction::combine}};
     const std::size_t n = result.members.size();
+    if (const auto rows = briefly_ ? equal_rows(schedule_, result.members, a.step) : std::nullopt) {
+      result.counts = {Bytes(*rows * a.row_bytes)};
+      result.size = result.counts.front() * static_cast<std::int64_t>(n);
+      return result;
+    }
     const bool combines = a.direction == AllToAll::Direction::combine;
     result.counts.resize(n * n);
     std::vector<std::int64_t> rows(n);
@@ -76,12 +93,17 @@ class Resolve {
 
   const Schedule& schedule_;
   Rank member_;
+  bool briefly_;
 };
 
 }  // namespace
 
 ResolvedCollective resolve_collective(const Schedule& schedule, Rank member, const Op& op) {
-  return std::visit(Resolve(schedule, member), op.work);
+  return std::visit(Resolve(schedule, member, false), op.work);
+}
+
+ResolvedCollective resolve_briefly(const Schedule& schedule, Rank member, const Op& op) {
+  return std::visit(Resolve(schedule, member, true), op.work);
 }
 
 }  // namespace fabricast::ir
