@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "hardware_models/byte_floor.hpp"
 #include "sim/kernel_loads.hpp"
@@ -70,7 +71,7 @@ Bytes on_the_wire(Bytes payload, double efficiency) {
 class PhaseCosts {
  public:
   PhaseCosts(const hw::Phase& phase, const Setting& setting)
-      : delay_(step_delay(setting, phase.steps, phase.crossings)) {
+      : setting_(setting), delay_(step_delay(setting, phase.steps, phase.crossings)) {
     std::vector<Bytes> moved(setting.gpu_of.size());
     for (const hw::Transfer& transfer : phase.transfers) moved[payer_of(transfer)] += transfer.bytes;
     for (std::size_t member = 0; member < moved.size(); ++member) {
@@ -79,12 +80,18 @@ class PhaseCosts {
     }
   }
 
-  [[nodiscard]] SimTime delay(Seconds route_latency, bool crosses_nodes) const { return delay_.of(route_latency, crosses_nodes); }
-  [[nodiscard]] Bytes wire(const hw::Transfer& transfer, bool crosses_nodes) const {
-    return on_the_wire(transfer.bytes, (crosses_nodes ? across_ : within_)[payer_of(transfer)]);
+  [[nodiscard]] SimTime delay(const hw::Transfer& transfer) const {
+    const hw::Route route =
+        route_between(gpu_at(transfer.source, setting_.gpu_of), gpu_at(transfer.destination, setting_.gpu_of), setting_.topology);
+    return delay_.of(route.latency, crosses_nodes(transfer, setting_));
+  }
+  [[nodiscard]] PlannedTransfer planned(const hw::Transfer& transfer) const {
+    const double efficiency = (crosses_nodes(transfer, setting_) ? across_ : within_)[payer_of(transfer)];
+    return {transfer.source, transfer.destination, transfer.bytes, on_the_wire(transfer.bytes, efficiency)};
   }
 
  private:
+  const Setting& setting_;
   StepDelay delay_;
   std::vector<double> within_, across_;  // efficiencies by member
 };
@@ -98,12 +105,7 @@ std::vector<DelayedTransfer> price(const hw::Phase& phase, const Setting& settin
   const PhaseCosts costs(phase, setting);
   std::vector<DelayedTransfer> priced;
   priced.reserve(phase.transfers.size());
-  for (const hw::Transfer& transfer : phase.transfers) {
-    const hw::Route route =
-        route_between(gpu_at(transfer.source, setting.gpu_of), gpu_at(transfer.destination, setting.gpu_of), setting.topology);
-    const bool crosses = crosses_nodes(transfer, setting);
-    priced.push_back({costs.delay(route.latency, crosses), {transfer.source, transfer.destination, transfer.bytes, costs.wire(transfer, crosses)}});
-  }
+  for (const hw::Transfer& transfer : phase.transfers) priced.push_back({costs.delay(transfer), costs.planned(transfer)});
   return priced;
 }
 
@@ -149,45 +151,52 @@ std::vector<DelayedTransfer> run_side_by_side(std::vector<std::vector<DelayedTra
   return all;
 }
 
-/// By delay, and in the order of the phase where that is the same.
-void append_phase(CollectivePlan& plan, std::span<const DelayedTransfer> priced) {
-  std::vector<SimTime> delays;                            // distinct ones, ascending: few, since few kinds of routes are
-  std::vector<std::int32_t> launch_of(priced.size()), transfers;
-  for (const DelayedTransfer& one : priced) {
-    const auto place = std::lower_bound(delays.begin(), delays.end(), one.delay);
-    if (place == delays.end() || *place != one.delay) delays.insert(place, one.delay);
-  }
-  transfers.resize(delays.size());
-  for (std::size_t i = 0; i < priced.size(); ++i) {
-    launch_of[i] = static_cast<std::int32_t>(std::lower_bound(delays.begin(), delays.end(), priced[i].delay) - delays.begin());
-    ++transfers[launch_of[i]];
-  }
+/// Adds `count` transfers: by delay, and in their own order where that is the same. They are asked for one by one instead of listed, since at a
+/// million of them writing a list costs more than all that is computed.
+template <class DelayOf, class TransferOf>
+void append_phase(CollectivePlan& plan, std::size_t count, DelayOf delay_of, TransferOf transfer_of) {
+  std::map<SimTime, std::int32_t> transfers_after;        // by delay: few, since few kinds of routes are
+  for (std::size_t i = 0; i < count; ++i) ++transfers_after[delay_of(i)];
   const auto first_launch = static_cast<std::int32_t>(plan.launches.size());
   auto place = static_cast<std::int32_t>(plan.transfers.size());
-  for (std::size_t launch = 0; launch < delays.size(); ++launch) {
-    plan.launches.push_back({delays[launch], place, place});
-    place += transfers[launch];
+  for (auto& [delay, transfers] : transfers_after) {
+    plan.launches.push_back({delay, place, place + transfers});
+    transfers = std::exchange(place, place + transfers);   // from now on: where the next one goes
   }
   plan.transfers.resize(place);
-  for (std::size_t i = 0; i < priced.size(); ++i) {
-    const PlannedTransfer& transfer = priced[i].transfer;
-    plan.transfers[plan.launches[first_launch + launch_of[i]].last++] = transfer;
+  for (std::size_t i = 0; i < count; ++i) {
+    const PlannedTransfer transfer = transfer_of(i);
+    plan.transfers[transfers_after[delay_of(i)]++] = transfer;
     for (const std::int32_t end : {transfer.source, transfer.destination}) {
       if (!hw::is_switch(end)) ++plan.transfers_of[end];
     }
   }
-  plan.phases.push_back({first_launch, static_cast<std::int32_t>(plan.launches.size()), static_cast<std::int32_t>(priced.size())});
+  plan.phases.push_back({first_launch, static_cast<std::int32_t>(plan.launches.size()), static_cast<std::int32_t>(count)});
+}
+
+void append_alone(CollectivePlan& plan, const hw::Phase& phase, const Setting& setting) {
+  const PhaseCosts costs(phase, setting);
+  append_phase(plan, phase.transfers.size(), [&](std::size_t i) { return costs.delay(phase.transfers[i]); },
+               [&](std::size_t i) { return costs.planned(phase.transfers[i]); });
+}
+
+void append_side_by_side(CollectivePlan& plan, std::span<const hw::Phase> phases, const Setting& setting) {
+  std::vector<std::vector<DelayedTransfer>> priced;
+  for (const hw::Phase& phase : phases) priced.push_back(price(phase, setting));
+  const std::vector<DelayedTransfer> all = run_side_by_side(std::move(priced), setting);
+  append_phase(plan, all.size(), [&](std::size_t i) { return all[i].delay; }, [&](std::size_t i) { return all[i].transfer; });
 }
 
 void append_phases(CollectivePlan& plan, std::span<const hw::Phase> phases, const Setting& setting) {
   for (std::size_t first = 0; first < phases.size();) {
-    std::vector<std::vector<DelayedTransfer>> pipeline{price(phases[first], setting)};
-    std::size_t next = first + 1;
-    while (setting.model.pipeline_chunk() > Bytes{} && next < phases.size() && phases[next].pipelined) {
-      pipeline.push_back(price(phases[next++], setting));
+    std::size_t last = first + 1;
+    while (setting.model.pipeline_chunk() > Bytes{} && last < phases.size() && phases[last].pipelined) ++last;
+    if (last == first + 1) {
+      append_alone(plan, phases[first], setting);
+    } else {
+      append_side_by_side(plan, phases.subspan(first, last - first), setting);
     }
-    append_phase(plan, pipeline.size() == 1 ? pipeline.front() : run_side_by_side(std::move(pipeline), setting));
-    first = next;
+    first = last;
   }
 }
 
