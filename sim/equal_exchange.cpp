@@ -40,6 +40,9 @@ class Tally {
 
 bool EqualExchange::applies(std::span<const GpuId> gpu_of, const hw::Topology& topology) {
   if (!topology.spine_towards(gpu_of.front())) return false;
+  std::vector<GpuId> gpus(gpu_of.begin(), gpu_of.end());
+  std::sort(gpus.begin(), gpus.end());
+  if (std::adjacent_find(gpus.begin(), gpus.end()) != gpus.end()) return false;
   std::vector<std::int32_t> members_of(static_cast<std::size_t>(topology.nodes()));
   for (const GpuId gpu : gpu_of) ++members_of[topology.node_of(gpu).index()];
   const std::int32_t in_first = members_of[topology.node_of(gpu_of.front()).index()];

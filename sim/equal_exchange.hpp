@@ -38,7 +38,8 @@ class EqualExchange {
   using KindOf = std::function<EndKind(std::int32_t member, std::span<const LinkId> own_links)>;
   using Visit = std::function<void(const TransferBlock&)>;
 
-  /// Are there as many members on each of several nodes, and do routes between leaves follow from leaf and destination alone?
+  /// Are there as many members on each of several nodes, each with a GPU of its own, and do routes between leaves follow from leaf and
+  /// destination alone?
   [[nodiscard]] static bool applies(std::span<const GpuId> gpu_of, const hw::Topology& topology);
 
   /// For a group to which it applies. The topology must outlive it.

@@ -4,14 +4,16 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace fabricast::sim {
 namespace {
 
 constexpr std::int64_t channels_per_peer = 2;
 
+/// Infinite where ranks share a GPU and no link is crossed.
 BytesPerSecond narrowest(const hw::Route& route, const hw::Topology& topology) {
-  BytesPerSecond rate = topology.links()[route.links().front().index()].bandwidth;
+  BytesPerSecond rate(std::numeric_limits<double>::infinity());
   for (const LinkId link : route.links()) rate = std::min(rate, topology.links()[link.index()].bandwidth);
   return rate;
 }

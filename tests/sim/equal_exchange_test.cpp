@@ -138,11 +138,12 @@ TEST_CASE("the blocks of an exchange hold every transfer once, with its route bu
   CHECK(exchanges > 50);
 }
 
-TEST_CASE("an exchange needs several nodes and as many members on each") {
+TEST_CASE("an exchange needs several nodes, as many members on each and a GPU for each") {
   const hw::Topology topology(tests::ideal_cluster(3, 4));
   CHECK(sim::EqualExchange::applies(std::vector{GpuId{0}, GpuId{3}, GpuId{9}, GpuId{8}}, topology));
   CHECK_FALSE(sim::EqualExchange::applies(std::vector{GpuId{0}, GpuId{3}, GpuId{8}}, topology));
   CHECK_FALSE(sim::EqualExchange::applies(std::vector{GpuId{4}, GpuId{5}}, topology));
+  CHECK_FALSE(sim::EqualExchange::applies(std::vector{GpuId{0}, GpuId{0}, GpuId{4}, GpuId{4}}, topology));
 }
 
 TEST_CASE("planned by one count for all or by one for each pair, an all-to-all has the same latency, floor and loads") {
