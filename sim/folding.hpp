@@ -36,7 +36,8 @@ struct Folding {
 /// if they are equally fast; then whoever sees different classes around itself is told apart, until nobody is. Classes are told apart by 64-bit hashes.
 ///
 /// Nothing where that gains nothing: every rank is a class of its own, sizes follow measured or drawn routing counts (all differ), or the
-/// schedule's distinct collectives have so many transfers that looking for symmetry costs more than it may save.
+/// schedule's distinct collectives have so many transfers that looking for symmetry costs more than it may save; those of equal exchanges
+/// (equal_exchange.hpp) are looked at in blocks and do not count.
 [[nodiscard]] std::optional<Folding> fold(const ir::Schedule& schedule, const hw::Topology& topology, const hw::CollectiveModel& model,
                                           const ComputeTimes& times);
 

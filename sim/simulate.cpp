@@ -13,7 +13,6 @@
 #include "sim/op_progress.hpp"
 #include "sim/plan_cache.hpp"
 #include "sim/program_graph.hpp"
-#include "strategies/ir/resolve.hpp"
 #include "strategies/ir/validate.hpp"
 
 namespace fabricast::sim {
@@ -152,8 +151,7 @@ class Replay {
     const auto& members = instances_.all[id.index()].members;
     if (!running.shared) {
       const ir::InstanceMember first = members.front();
-      running.shared =
-          &plans_.acquire(ir::resolve_collective(schedule_, first.rank, schedule_.program_of(first.rank).ops[first.op.index()]));
+      running.shared = &plans_.acquire(first.rank, schedule_.program_of(first.rank).ops[first.op.index()]);
     }
     if (interferes_) sharing_.hold(rank, {running.shared->plan.loads.front().streaming_multiprocessors, {}});
     if (static_cast<std::size_t>(++running.arrived) == members.size()) begin(static_cast<std::uint32_t>(id.value));
