@@ -261,22 +261,19 @@ class Replay {
   SimulationResult result_;
 };
 
-/// What happened to representatives happened to all.
-SimulationResult unfold(SimulationResult result, const ir::Instances& instances, const Meetings& folded, const Folding& folding) {
+/// What happened to representatives happened to all: their rows are those of their classes, and links have what their representatives have.
+SimulationResult unfold(SimulationResult result, const Meetings& folded, const Folding& folding) {
   result.classes = folding.representatives.size();
+  std::vector<std::vector<ir::OpInterval>> rows;
+  for (const Rank rank : folding.representatives) {
+    rows.push_back(std::move(result.trace.ops[rank.index()]));
+    auto& instance_of = result.instance_of.emplace_back();
+    for (const ir::InstanceId id : folded.of[rank.index()]) instance_of.push_back(id.value);
+  }
+  result.trace = {std::move(rows), folding.class_of_rank};
   for (std::size_t r = 0; r < folding.class_of_rank.size(); ++r) {
-    const Rank rank{static_cast<std::int32_t>(r)};
-    const Rank representative = folding.representative(rank);
-    if (representative == rank) continue;
-    result.trace.ops[r] = result.trace.ops[representative.index()];
-    result.slowed_by[r] = result.slowed_by[representative.index()];
+    result.slowed_by[r] = result.slowed_by[folding.representative(Rank{static_cast<std::int32_t>(r)}).index()];
   }
-  std::vector<InstanceInterval> intervals;
-  for (const ir::Instance& instance : instances.all) {
-    const ir::InstanceMember first = instance.members.front();
-    intervals.push_back(result.instances[folded.at(folding.representative(first.rank), first.op).index()]);
-  }
-  result.instances = std::move(intervals);
   std::vector<std::vector<LinkId>> links(folding.link_classes.size());
   for (std::size_t l = 0; l < folding.class_of_link.size(); ++l) {
     const auto link_class = static_cast<std::size_t>(folding.class_of_link[l]);
@@ -304,13 +301,26 @@ std::string_view name_of(Fidelity fidelity) {
   throw std::invalid_argument("unknown fidelity");
 }
 
+SimulationResult of_each_rank(SimulationResult result, const ir::Instances& instances) {
+  if (result.instance_of.empty()) return result;
+  std::vector<InstanceInterval> intervals;
+  for (const ir::Instance& instance : instances.all) {
+    const ir::InstanceMember first = instance.members.front();
+    intervals.push_back(result.ran(instances, first.rank, first.op));
+  }
+  result.instances = std::move(intervals);
+  result.instance_of.clear();
+  result.trace = ir::of_each_rank(std::move(result.trace));
+  return result;
+}
+
 SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
                           const SimulateOptions& options) {
   const auto folding = options.fold ? fold(schedule, topology, cost.collectives, ComputeTimes(schedule, cost, topology)) : std::nullopt;
   if (folding) {
     const Meetings folded = fold_instances(schedule, instances, *folding);
     try {
-      return unfold(Replay(schedule, folded, topology, cost, options, folding->representatives, &*folding).run(), instances, folded, *folding);
+      return unfold(Replay(schedule, folded, topology, cost, options, folding->representatives, &*folding).run(), folded, *folding);
     } catch (const DeadlockError&) {   // told of all ranks below
     }
   }
