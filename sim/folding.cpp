@@ -250,20 +250,20 @@ std::optional<Folding> fold(const ir::Schedule& schedule, const hw::Topology& to
   return Refinement(schedule, topology, model, times).run();
 }
 
-ir::Instances fold_instances(const ir::Schedule& schedule, const ir::Instances& instances, const Folding& folding) {
+Meetings fold_instances(const ir::Schedule& schedule, const ir::Instances& instances, const Folding& folding) {
   constexpr ir::InstanceId none{-1};
-  ir::Instances folded;
+  Meetings folded;
   folded.of.resize(schedule.ranks.size());
-  for (const Rank rank : folding.representatives) folded.of[rank.index()].assign(instances.of[rank.index()].size(), none);
+  for (const Rank rank : folding.representatives) folded.of[rank.index()].assign(schedule.program_of(rank).ops.size(), none);
   for (const Rank rank : folding.representatives) {
-    for (std::size_t i = 0; i < instances.of[rank.index()].size(); ++i) {
-      if (instances.of[rank.index()][i] == none || folded.of[rank.index()][i] != none) continue;
+    for (std::size_t i = 0; i < folded.of[rank.index()].size(); ++i) {
       const ir::InstanceMember self{rank, ir::OpIndex{static_cast<std::int32_t>(i)}};
+      if (folded.of[rank.index()][i] != none || instances.at(rank, self.op) == none) continue;
       const bool is_message = std::holds_alternative<ir::Send>(schedule.program_of(rank).ops[i].work) ||
                               std::holds_alternative<ir::Recv>(schedule.program_of(rank).ops[i].work);
       const ir::InstanceId id{static_cast<std::int32_t>(folded.all.size())};
       std::vector<ir::InstanceMember> members;
-      for (const ir::InstanceMember& member : instances.all[instances.at(rank, self.op).index()].members) {
+      for (const ir::InstanceMember member : instances.all[instances.at(rank, self.op).index()].members) {
         const Rank representative = folding.representative(member.rank);
         ir::InstanceId& its = folded.of[representative.index()][member.op.index()];
         if (its == id) continue;

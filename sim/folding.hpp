@@ -9,6 +9,7 @@
 #include "hardware_models/collective_model.hpp"
 #include "hardware_models/topology.hpp"
 #include "sim/compute_times.hpp"
+#include "sim/meetings.hpp"
 #include "strategies/ir/instances.hpp"
 #include "strategies/ir/schedule.hpp"
 
@@ -43,6 +44,6 @@ struct Folding {
 
 /// One instance for all that are alike: its members are one (representative, op) of each class that takes part, by class; of a message the
 /// sender, then the receiver. `of` is filled for representatives only.
-[[nodiscard]] ir::Instances fold_instances(const ir::Schedule& schedule, const ir::Instances& instances, const Folding& folding);
+[[nodiscard]] Meetings fold_instances(const ir::Schedule& schedule, const ir::Instances& instances, const Folding& folding);
 
 }  // namespace fabricast::sim
