@@ -87,6 +87,17 @@ Parts parts_of(const CutLevel& level, std::span<const GpuId> gpu_of, const Reach
   return parts;
 }
 
+// Each member of a part has a piece for each member of the others, and they for it.
+std::vector<Crossing> cross_equal_all_to_all(const Parts& parts, Bytes piece) {
+  std::vector<Crossing> crossings;
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    const auto inside = static_cast<std::int64_t>(parts.members_of(part).size()), all = static_cast<std::int64_t>(parts.members.size());
+    const Bytes crossing = piece * (inside * (all - inside));
+    crossings.push_back({crossing, crossing});
+  }
+  return crossings;
+}
+
 // Out of a part: the rows of its members less what stays among them; into it: their columns less the same.
 std::vector<Crossing> cross_all_to_all(const Parts& parts, CollectiveCounts counts) {
   const std::size_t n = parts.members.size();
@@ -145,7 +156,8 @@ std::vector<Crossing> crossings_of(CollectiveKind kind, const Parts& parts, Coll
     case CollectiveKind::all_gather: return cross_all_gather(parts, counts);
     case CollectiveKind::reduce_scatter: return cross_reduce_scatter(parts, counts);
     case CollectiveKind::broadcast: return cross_broadcast(parts, counts[0]);
-    case CollectiveKind::all_to_all: return cross_all_to_all(parts, counts);
+    case CollectiveKind::all_to_all:
+      return counts.size() == 1 ? cross_equal_all_to_all(parts, counts[0]) : cross_all_to_all(parts, counts);
     case CollectiveKind::send: return cross_send(parts, counts[0]);
   }
   throw std::invalid_argument("unknown collective kind");

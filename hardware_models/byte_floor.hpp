@@ -12,7 +12,7 @@ namespace fabricast::hw {
 /// The largest, over cuts of the topology, of the bytes that must cross the cut divided by its bandwidth. A cut counts the links of the
 /// group's own GPUs (a collective runs on its members), shared switch links whole. All-reduce: with N parts every part sends 2(N-1)/N·S on
 /// average, or S where the switches between the parts reduce (a cluster's in_switch_reduction, in_network_reduction). gpu_of[i] is member
-/// i's GPU; counts as in collectives.hpp. 0 for a group of one or no bytes.
+/// i's GPU; counts as in collectives.hpp; of an all-to-all one entry may stand for all. 0 for a group of one or no bytes.
 [[nodiscard]] Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, CollectiveCounts counts, const Topology& topology);
 
 /// The same for an all-to-all whose tokens need not be sent twice: into (for a combine, out of) a part goes every token of others that has

@@ -80,6 +80,14 @@ class Topology {
   [[nodiscard]] NodeId node_of(GpuId gpu) const { return ports_[gpu.index()].node; }
   [[nodiscard]] std::int64_t slot_of(GpuId gpu) const { return gpu.value % gpus_per_node_; }
 
+  /// The leaf that serves the GPU's NIC, in a cluster of several nodes.
+  [[nodiscard]] std::int32_t leaf_of(GpuId gpu) const { return ports_[gpu.index()].leaf; }
+  /// Where routes between leaves follow from these and the destination alone: equal numbers, equal links between leaf and leaf. Nothing where
+  /// they depend on both ends (ecmp).
+  [[nodiscard]] std::optional<std::int32_t> spine_towards(GpuId gpu) const {
+    return ecmp_seed_ ? std::nullopt : std::optional(ports_[gpu.index()].spine);
+  }
+
   /// Equal numbers: equal chips, equally slow. 0 … GpuClasses::specs.size() − 1 (equipment.hpp).
   [[nodiscard]] std::int32_t gpu_class(GpuId gpu) const { return class_of_[gpu.index()]; }
 

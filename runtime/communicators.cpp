@@ -42,16 +42,17 @@ struct KeyOf {
 
 /// Instances are numbered so that any one member meets those of a communicator in ascending order; then all must.
 void require_one_order(const ir::Schedule& schedule, const ir::Instances& instances, const Communicators& plan) {
-  for (std::size_t r = 0; r < instances.of.size(); ++r) {
+  for (std::size_t r = 0; r < schedule.ranks.size(); ++r) {
+    const Rank rank{static_cast<std::int32_t>(r)};
     std::map<std::int32_t, std::int32_t> last;   // instance, by communicator
-    for (std::size_t i = 0; i < instances.of[r].size(); ++i) {
-      const std::int32_t instance = instances.of[r][i].value;
+    for (std::size_t i = 0; i < schedule.program_of(rank).ops.size(); ++i) {
+      const ir::OpIndex op{static_cast<std::int32_t>(i)};
+      const std::int32_t instance = instances.at(rank, op).value;
       if (instance < 0) continue;
       const auto [place, is_first] = last.emplace(plan.of[static_cast<std::size_t>(instance)], instance);
       if (!is_first && place->second > instance) {
         throw BackendUnavailable(fmt::format("{}: its group's members come to their collectives in different orders",
-                                             ir::describe(schedule, Rank{static_cast<std::int32_t>(r)},
-                                                          ir::OpIndex{static_cast<std::int32_t>(i)})));
+                                             ir::describe(schedule, rank, op)));
       }
       place->second = instance;
     }

@@ -9,13 +9,13 @@
 namespace fabricast::runtime {
 namespace {
 
-using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using FloatRows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 constexpr std::int64_t query_block = 64, key_block = 128;  // a block of scores, 32 KB in fp32, stays in the first-level cache
 
 template <class Element>
-RowMajor head_of(const Matrix<Element>& m, std::int64_t first_row, std::int64_t rows, std::int64_t first_column, std::int64_t columns) {
-  RowMajor head(rows, columns);
+FloatRows head_of(const Matrix<Element>& m, std::int64_t first_row, std::int64_t rows, std::int64_t first_column, std::int64_t columns) {
+  FloatRows head(rows, columns);
   for (std::int64_t r = 0; r < rows; ++r) {
     const Element* const from = m.row(first_row + r) + first_column;
     for (std::int64_t c = 0; c < columns; ++c) head(r, c) = to_float(from[c]);
@@ -27,18 +27,18 @@ RowMajor head_of(const Matrix<Element>& m, std::int64_t first_row, std::int64_t 
 /// (Milakov and Gimelshein 2018; Dao et al. 2022).
 class QueryBlock {
  public:
-  QueryBlock(RowMajor queries, std::int64_t first, bool causal)
+  QueryBlock(FloatRows queries, std::int64_t first, bool causal)
       : queries_(std::move(queries)),
         first_(first),
         causal_(causal),
         maximum_(Eigen::VectorXf::Constant(queries_.rows(), -std::numeric_limits<float>::infinity())),
         sum_(Eigen::VectorXf::Zero(queries_.rows())),
-        values_(RowMajor::Zero(queries_.rows(), queries_.cols())) {}
+        values_(FloatRows::Zero(queries_.rows(), queries_.cols())) {}
 
   /// Keys from here on are hidden from every query of the block.
   [[nodiscard]] std::int64_t visible(std::int64_t keys) const { return causal_ ? std::min(keys, first_ + queries_.rows()) : keys; }
 
-  void absorb(const RowMajor& keys, const RowMajor& values, std::int64_t first, std::int64_t count) {
+  void absorb(const FloatRows& keys, const FloatRows& values, std::int64_t first, std::int64_t count) {
     scores_.noalias() = queries_ * keys.middleRows(first, count).transpose();
     if (causal_) hide_later_keys(first, count);
     const Eigen::VectorXf maximum = maximum_.cwiseMax(scores_.rowwise().maxCoeff());
@@ -66,11 +66,11 @@ class QueryBlock {
     }
   }
 
-  RowMajor queries_;
+  FloatRows queries_;
   std::int64_t first_;
   bool causal_;
   Eigen::VectorXf maximum_, sum_;
-  RowMajor values_, scores_;
+  FloatRows values_, scores_;
 };
 
 template <class Element>
@@ -78,8 +78,8 @@ void attend_head(const Matrix<Element>& qkv, const AttentionShape& s, std::int64
                  const Matrix<Element>& out) {
   const std::int64_t kv_head = head * s.kv_heads / s.heads;
   const std::int64_t key_column = (s.heads + kv_head) * s.head_dim, value_column = key_column + s.kv_heads * s.head_dim;
-  const RowMajor keys = head_of(qkv, first_row, s.sequence_length, key_column, s.head_dim);
-  const RowMajor values = head_of(qkv, first_row, s.sequence_length, value_column, s.head_dim);
+  const FloatRows keys = head_of(qkv, first_row, s.sequence_length, key_column, s.head_dim);
+  const FloatRows values = head_of(qkv, first_row, s.sequence_length, value_column, s.head_dim);
   const float scale = 1.0F / std::sqrt(static_cast<float>(s.head_dim));
   for (std::int64_t first = 0; first < s.sequence_length; first += query_block) {
     const std::int64_t count = std::min(query_block, s.sequence_length - first);

@@ -12,7 +12,7 @@
 namespace fabricast::runtime {
 namespace {
 
-using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using RealMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 constexpr double epsilon = 1e-5;
 constexpr double rope_base = 10000.0;
@@ -24,35 +24,36 @@ class Reference {
  public:
   Reference(const ModelShape& model, std::uint64_t seed, const ReferenceInput& input) : model_(model), seed_(seed), input_(input) {}
 
-  Matrix logits() const {
-    const Matrix table = weight("embedding_weight", 0, 0, model_.vocabulary, model_.d_model, WeightLaw::table);
-    Matrix hidden(std::ssize(input_.tokens), model_.d_model);
+  RealMatrix logits() const {
+    const RealMatrix table = weight("embedding_weight", 0, 0, model_.vocabulary, model_.d_model, WeightLaw::table);
+    RealMatrix hidden(std::ssize(input_.tokens), model_.d_model);
     for (std::int64_t t = 0; t < hidden.rows(); ++t) hidden.row(t) = table.row(input_.tokens[static_cast<std::size_t>(t)]);
     for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
       hidden += attention(layer, norm(hidden, "attention_norm_weight", layer));
-      const Matrix normed = norm(hidden, "mlp_norm_weight", layer);
+      const RealMatrix normed = norm(hidden, "mlp_norm_weight", layer);
       hidden += model_.is_moe[static_cast<std::size_t>(layer)] ? experts(layer, normed) : dense(layer, normed);
     }
-    const Matrix last = norm(hidden, "final_norm_weight", 0);
-    const Matrix head = model_.tied_embeddings ? Matrix(table.transpose()) : weight("head_weight", 0, 0, model_.d_model, model_.vocabulary);
-    return input_.head_on_all_tokens ? Matrix(last * head) : Matrix(last_tokens(last) * head);
+    const RealMatrix last = norm(hidden, "final_norm_weight", 0);
+    const RealMatrix head =
+        model_.tied_embeddings ? RealMatrix(table.transpose()) : weight("head_weight", 0, 0, model_.d_model, model_.vocabulary);
+    return input_.head_on_all_tokens ? RealMatrix(last * head) : RealMatrix(last_tokens(last) * head);
   }
 
  private:
-  Matrix weight(std::string_view label, std::int64_t layer, std::int64_t expert, std::int64_t rows, std::int64_t columns,
+  RealMatrix weight(std::string_view label, std::int64_t layer, std::int64_t expert, std::int64_t rows, std::int64_t columns,
                 WeightLaw law = WeightLaw::matrix) const {
     const RandomWeights values(seed_, {label, layer, expert, rows, columns}, law);
     const bool is_bf16 = model_.precision == hw::Precision::bf16;
-    Matrix result(rows, columns);
+    RealMatrix result(rows, columns);
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t c = 0; c < columns; ++c) result(r, c) = is_bf16 ? rounded_to<Bf16>(values.at(r, c)) : values.at(r, c);
     }
     return result;
   }
 
-  Matrix norm(const Matrix& x, std::string_view label, std::int64_t layer) const {
-    const Matrix scale = weight(label, layer, 0, 1, model_.d_model, WeightLaw::norm);
-    Matrix result(x.rows(), x.cols());
+  RealMatrix norm(const RealMatrix& x, std::string_view label, std::int64_t layer) const {
+    const RealMatrix scale = weight(label, layer, 0, 1, model_.d_model, WeightLaw::norm);
+    RealMatrix result(x.rows(), x.cols());
     for (std::int64_t t = 0; t < x.rows(); ++t) {
       const double mean_square = x.row(t).squaredNorm() / static_cast<double>(x.cols());
       result.row(t) = x.row(t).cwiseProduct(scale.row(0)) / std::sqrt(mean_square + epsilon);
@@ -61,7 +62,7 @@ class Reference {
   }
 
   /// Pairs (i, i + d/2) of each head turn by position · base^(-2i/d).
-  void rotate(Matrix& heads) const {
+  void rotate(RealMatrix& heads) const {
     const std::int64_t half = model_.d_head / 2;
     for (std::int64_t t = 0; t < heads.rows(); ++t) {
       for (std::int64_t first = 0; first < heads.cols(); first += model_.d_head) {
@@ -76,18 +77,18 @@ class Reference {
     }
   }
 
-  Matrix attention(std::int64_t layer, const Matrix& x) const {
+  RealMatrix attention(std::int64_t layer, const RealMatrix& x) const {
     const std::int64_t q_width = model_.heads * model_.d_head, kv_width = model_.kv_heads * model_.d_head;
-    const Matrix qkv = x * weight("qkv_weight", layer, 0, model_.d_model, q_width + 2 * kv_width);
-    Matrix q = qkv.leftCols(q_width), k = qkv.middleCols(q_width, kv_width);
-    const Matrix v = qkv.rightCols(kv_width);
+    const RealMatrix qkv = x * weight("qkv_weight", layer, 0, model_.d_model, q_width + 2 * kv_width);
+    RealMatrix q = qkv.leftCols(q_width), k = qkv.middleCols(q_width, kv_width);
+    const RealMatrix v = qkv.rightCols(kv_width);
     rotate(q);
     rotate(k);
-    Matrix attended(x.rows(), q_width);
+    RealMatrix attended(x.rows(), q_width);
     for (std::int64_t first = 0; first < x.rows(); first += input_.sequence_length) {
       for (std::int64_t head = 0; head < model_.heads; ++head) {
         const std::int64_t column = head * model_.d_head, kv_column = head / (model_.heads / model_.kv_heads) * model_.d_head;
-        const auto block = [&](const Matrix& m, std::int64_t c) { return m.block(first, c, input_.sequence_length, model_.d_head); };
+        const auto block = [&](const RealMatrix& m, std::int64_t c) { return m.block(first, c, input_.sequence_length, model_.d_head); };
         attended.block(first, column, input_.sequence_length, model_.d_head) =
             attend(block(q, column), block(k, kv_column), block(v, kv_column));
       }
@@ -96,8 +97,8 @@ class Reference {
   }
 
   /// softmax(q · kᵀ / √d) · v of one head of one sequence.
-  Matrix attend(const Matrix& q, const Matrix& k, const Matrix& v) const {
-    Matrix scores = q * k.transpose() / std::sqrt(static_cast<double>(model_.d_head));
+  RealMatrix attend(const RealMatrix& q, const RealMatrix& k, const RealMatrix& v) const {
+    RealMatrix scores = q * k.transpose() / std::sqrt(static_cast<double>(model_.d_head));
     for (std::int64_t t = 0; t < scores.rows(); ++t) {
       const std::int64_t seen = model_.causal ? t + 1 : scores.cols();
       const double largest = scores.row(t).head(seen).maxCoeff();
@@ -108,7 +109,7 @@ class Reference {
     return scores * v;
   }
 
-  Matrix activate(const Matrix& up) const {
+  RealMatrix activate(const RealMatrix& up) const {
     if (!model_.gated) return up.unaryExpr(&gelu);
     const std::int64_t width = up.cols() / 2;
     return up.leftCols(width).unaryExpr(&silu).cwiseProduct(up.rightCols(width));
@@ -116,13 +117,13 @@ class Reference {
 
   [[nodiscard]] std::int64_t up_width(std::int64_t d_ff) const { return model_.gated ? 2 * d_ff : d_ff; }
 
-  Matrix dense(std::int64_t layer, const Matrix& x) const {
-    const Matrix up = x * weight("mlp_gate_up_weight", layer, 0, model_.d_model, up_width(model_.d_ff));
+  RealMatrix dense(std::int64_t layer, const RealMatrix& x) const {
+    const RealMatrix up = x * weight("mlp_gate_up_weight", layer, 0, model_.d_model, up_width(model_.d_ff));
     return activate(up) * weight("mlp_down_weight", layer, 0, model_.d_ff, model_.d_model);
   }
 
   /// Weights of the chosen experts: softmax over all, renormalised over those kept.
-  std::vector<double> router_weights(const Matrix& scores, const std::vector<std::int32_t>& chosen) const {
+  std::vector<double> router_weights(const RealMatrix& scores, const std::vector<std::int32_t>& chosen) const {
     std::vector<double> weights(chosen.size(), 0.0);
     const auto top_k = static_cast<std::size_t>(model_.moe->top_k);
     for (std::size_t token = 0; token < chosen.size() / top_k; ++token) {
@@ -138,20 +139,20 @@ class Reference {
     return weights;
   }
 
-  Matrix experts(std::int64_t layer, const Matrix& x) const {
+  RealMatrix experts(std::int64_t layer, const RealMatrix& x) const {
     const MoeShape& moe = *model_.moe;
     const auto& chosen = input_.experts[static_cast<std::size_t>(layer)];
     const auto weights = router_weights(x * weight("router_weight", layer, 0, model_.d_model, moe.experts), chosen);
-    Matrix out = Matrix::Zero(x.rows(), x.cols());
+    RealMatrix out = RealMatrix::Zero(x.rows(), x.cols());
     for (std::int64_t expert = 0; expert < moe.experts; ++expert) {
       std::vector<std::int64_t> slots;
       for (std::size_t j = 0; j < chosen.size(); ++j) {
         if (chosen[j] == expert) slots.push_back(static_cast<std::int64_t>(j));
       }
-      Matrix rows(std::ssize(slots), x.cols());
+      RealMatrix rows(std::ssize(slots), x.cols());
       for (std::int64_t i = 0; i < rows.rows(); ++i) rows.row(i) = x.row(slots[static_cast<std::size_t>(i)] / moe.top_k);
-      const Matrix up = rows * weight("expert_gate_up_weight", layer, expert, model_.d_model, up_width(moe.d_ff));
-      const Matrix down = activate(up) * weight("expert_down_weight", layer, expert, moe.d_ff, model_.d_model);
+      const RealMatrix up = rows * weight("expert_gate_up_weight", layer, expert, model_.d_model, up_width(moe.d_ff));
+      const RealMatrix down = activate(up) * weight("expert_down_weight", layer, expert, moe.d_ff, model_.d_model);
       for (std::int64_t i = 0; i < rows.rows(); ++i) {
         const std::int64_t slot = slots[static_cast<std::size_t>(i)];
         out.row(slot / moe.top_k) += weights[static_cast<std::size_t>(slot)] * down.row(i);
@@ -160,8 +161,8 @@ class Reference {
     return out;
   }
 
-  Matrix last_tokens(const Matrix& x) const {
-    Matrix result(x.rows() / input_.sequence_length, x.cols());
+  RealMatrix last_tokens(const RealMatrix& x) const {
+    RealMatrix result(x.rows() / input_.sequence_length, x.cols());
     for (std::int64_t s = 0; s < result.rows(); ++s) result.row(s) = x.row((s + 1) * input_.sequence_length - 1);
     return result;
   }
@@ -189,7 +190,7 @@ void check(const ModelShape& model, const ReferenceInput& input) {
 
 std::vector<double> reference_logits(const ModelShape& model, std::uint64_t seed, const ReferenceInput& input) {
   check(model, input);
-  const Matrix logits = Reference(model, seed, input).logits();
+  const RealMatrix logits = Reference(model, seed, input).logits();
   return {logits.data(), logits.data() + logits.size()};
 }
 

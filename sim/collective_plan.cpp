@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "hardware_models/byte_floor.hpp"
 #include "sim/kernel_loads.hpp"
+#include "sim/step_delay.hpp"
 
 namespace fabricast::sim {
 namespace {
@@ -50,39 +52,47 @@ bool crosses_nodes(const hw::Transfer& transfer, const Setting& setting) {
   return setting.topology.node_of(setting.gpu_of[transfer.source]) != setting.topology.node_of(setting.gpu_of[transfer.destination]);
 }
 
+StepDelay step_delay(const Setting& setting, std::int32_t steps, std::optional<std::int32_t> crossings) {
+  const auto software = [&](bool crosses_nodes) { return setting.model.step_latency(setting.kind, setting.choice, crosses_nodes); };
+  return {software(false), software(true), steps, crossings};
+}
+
+/// Where a member sends `moved` in all.
+double efficiency(const Setting& setting, std::size_t member, bool crosses_nodes, Bytes moved) {
+  const hw::GroupSize group{static_cast<std::int64_t>(setting.gpu_of.size()), setting.members_in_node[member]};
+  return setting.model.efficiency(setting.kind, setting.choice, crosses_nodes, group, moved);
+}
+
+Bytes on_the_wire(Bytes payload, double efficiency) {
+  return Bytes(static_cast<std::int64_t>(std::ceil(static_cast<double>(payload.value()) / efficiency)));
+}
+
 /// The model's answers for the transfers of one phase, asked once per member.
 class PhaseCosts {
  public:
   PhaseCosts(const hw::Phase& phase, const Setting& setting)
-      : step_within_(setting.model.step_latency(setting.kind, setting.choice, false)),
-        step_across_(setting.model.step_latency(setting.kind, setting.choice, true)), phase_(phase) {
+      : setting_(setting), delay_(step_delay(setting, phase.steps, phase.crossings)) {
     std::vector<Bytes> moved(setting.gpu_of.size());
     for (const hw::Transfer& transfer : phase.transfers) moved[payer_of(transfer)] += transfer.bytes;
-    const auto members = static_cast<std::int64_t>(moved.size());
     for (std::size_t member = 0; member < moved.size(); ++member) {
-      const hw::GroupSize group{members, setting.members_in_node[member]};
-      within_.push_back(setting.model.efficiency(setting.kind, setting.choice, false, group, moved[member]));
-      across_.push_back(setting.model.efficiency(setting.kind, setting.choice, true, group, moved[member]));
+      within_.push_back(efficiency(setting, member, false, moved[member]));
+      across_.push_back(efficiency(setting, member, true, moved[member]));
     }
   }
 
-  /// Of all steps. Where some cross nodes and some do not, every transfer waits for both kinds; the other kind's routes are not known here,
-  /// and count by their software alone.
-  [[nodiscard]] SimTime delay(Seconds route_latency, bool crosses_nodes) const {
-    const double steps = phase_.steps;
-    if (!phase_.crossings) return to_sim_time((route_latency + (crosses_nodes ? step_across_ : step_within_)) * steps);
-    const double across = *phase_.crossings, within = steps - across;
-    const Seconds software = step_across_ * across + step_within_ * within;
-    return to_sim_time(software + route_latency * (crosses_nodes ? across : within));
+  [[nodiscard]] SimTime delay(const hw::Transfer& transfer) const {
+    const hw::Route route =
+        route_between(gpu_at(transfer.source, setting_.gpu_of), gpu_at(transfer.destination, setting_.gpu_of), setting_.topology);
+    return delay_.of(route.latency, crosses_nodes(transfer, setting_));
   }
-  [[nodiscard]] Bytes wire(const hw::Transfer& transfer, bool crosses_nodes) const {
-    const double efficiency = (crosses_nodes ? across_ : within_)[payer_of(transfer)];
-    return Bytes(static_cast<std::int64_t>(std::ceil(static_cast<double>(transfer.bytes.value()) / efficiency)));
+  [[nodiscard]] PlannedTransfer planned(const hw::Transfer& transfer) const {
+    const double efficiency = (crosses_nodes(transfer, setting_) ? across_ : within_)[payer_of(transfer)];
+    return {transfer.source, transfer.destination, transfer.bytes, on_the_wire(transfer.bytes, efficiency)};
   }
 
  private:
-  Seconds step_within_, step_across_;
-  const hw::Phase& phase_;
+  const Setting& setting_;
+  StepDelay delay_;
   std::vector<double> within_, across_;  // efficiencies by member
 };
 
@@ -95,12 +105,7 @@ std::vector<DelayedTransfer> price(const hw::Phase& phase, const Setting& settin
   const PhaseCosts costs(phase, setting);
   std::vector<DelayedTransfer> priced;
   priced.reserve(phase.transfers.size());
-  for (const hw::Transfer& transfer : phase.transfers) {
-    const hw::Route route =
-        route_between(gpu_at(transfer.source, setting.gpu_of), gpu_at(transfer.destination, setting.gpu_of), setting.topology);
-    const bool crosses = crosses_nodes(transfer, setting);
-    priced.push_back({costs.delay(route.latency, crosses), {transfer.source, transfer.destination, transfer.bytes, costs.wire(transfer, crosses)}});
-  }
+  for (const hw::Transfer& transfer : phase.transfers) priced.push_back({costs.delay(transfer), costs.planned(transfer)});
   return priced;
 }
 
@@ -146,46 +151,69 @@ std::vector<DelayedTransfer> run_side_by_side(std::vector<std::vector<DelayedTra
   return all;
 }
 
-/// By delay, and in the order of the phase where that is the same.
-void append_phase(CollectivePlan& plan, std::span<const DelayedTransfer> priced) {
-  std::vector<SimTime> delays;                            // distinct ones, ascending: few, since few kinds of routes are
-  std::vector<std::int32_t> launch_of(priced.size()), transfers;
-  for (const DelayedTransfer& one : priced) {
-    const auto place = std::lower_bound(delays.begin(), delays.end(), one.delay);
-    if (place == delays.end() || *place != one.delay) delays.insert(place, one.delay);
-  }
-  transfers.resize(delays.size());
-  for (std::size_t i = 0; i < priced.size(); ++i) {
-    launch_of[i] = static_cast<std::int32_t>(std::lower_bound(delays.begin(), delays.end(), priced[i].delay) - delays.begin());
-    ++transfers[launch_of[i]];
-  }
+/// Adds `count` transfers: by delay, and in their own order where that is the same. They are asked for one by one instead of listed, since at a
+/// million of them writing a list costs more than all that is computed.
+template <class DelayOf, class TransferOf>
+void append_phase(CollectivePlan& plan, std::size_t count, DelayOf delay_of, TransferOf transfer_of) {
+  std::map<SimTime, std::int32_t> transfers_after;        // by delay: few, since few kinds of routes are
+  for (std::size_t i = 0; i < count; ++i) ++transfers_after[delay_of(i)];
   const auto first_launch = static_cast<std::int32_t>(plan.launches.size());
   auto place = static_cast<std::int32_t>(plan.transfers.size());
-  for (std::size_t launch = 0; launch < delays.size(); ++launch) {
-    plan.launches.push_back({delays[launch], place, place});
-    place += transfers[launch];
+  for (auto& [delay, transfers] : transfers_after) {
+    plan.launches.push_back({delay, place, place + transfers});
+    transfers = std::exchange(place, place + transfers);   // from now on: where the next one goes
   }
   plan.transfers.resize(place);
-  for (std::size_t i = 0; i < priced.size(); ++i) {
-    const PlannedTransfer& transfer = priced[i].transfer;
-    plan.transfers[plan.launches[first_launch + launch_of[i]].last++] = transfer;
+  for (std::size_t i = 0; i < count; ++i) {
+    const PlannedTransfer transfer = transfer_of(i);
+    plan.transfers[transfers_after[delay_of(i)]++] = transfer;
     for (const std::int32_t end : {transfer.source, transfer.destination}) {
       if (!hw::is_switch(end)) ++plan.transfers_of[end];
     }
   }
-  plan.phases.push_back({first_launch, static_cast<std::int32_t>(plan.launches.size()), static_cast<std::int32_t>(priced.size())});
+  plan.phases.push_back({first_launch, static_cast<std::int32_t>(plan.launches.size()), static_cast<std::int32_t>(count)});
+}
+
+void append_alone(CollectivePlan& plan, const hw::Phase& phase, const Setting& setting) {
+  const PhaseCosts costs(phase, setting);
+  append_phase(plan, phase.transfers.size(), [&](std::size_t i) { return costs.delay(phase.transfers[i]); },
+               [&](std::size_t i) { return costs.planned(phase.transfers[i]); });
+}
+
+void append_side_by_side(CollectivePlan& plan, std::span<const hw::Phase> phases, const Setting& setting) {
+  std::vector<std::vector<DelayedTransfer>> priced;
+  for (const hw::Phase& phase : phases) priced.push_back(price(phase, setting));
+  const std::vector<DelayedTransfer> all = run_side_by_side(std::move(priced), setting);
+  append_phase(plan, all.size(), [&](std::size_t i) { return all[i].delay; }, [&](std::size_t i) { return all[i].transfer; });
 }
 
 void append_phases(CollectivePlan& plan, std::span<const hw::Phase> phases, const Setting& setting) {
   for (std::size_t first = 0; first < phases.size();) {
-    std::vector<std::vector<DelayedTransfer>> pipeline{price(phases[first], setting)};
-    std::size_t next = first + 1;
-    while (setting.model.pipeline_chunk() > Bytes{} && next < phases.size() && phases[next].pipelined) {
-      pipeline.push_back(price(phases[next++], setting));
+    std::size_t last = first + 1;
+    while (setting.model.pipeline_chunk() > Bytes{} && last < phases.size() && phases[last].pipelined) ++last;
+    if (last == first + 1) {
+      append_alone(plan, phases[first], setting);
+    } else {
+      append_side_by_side(plan, phases.subspan(first, last - first), setting);
     }
-    append_phase(plan, pipeline.size() == 1 ? pipeline.front() : run_side_by_side(std::move(pipeline), setting));
-    first = next;
+    first = last;
   }
+}
+
+/// Nothing where transfers have to be listed.
+std::optional<EqualExchange> exchange_of(const CollectiveRequest& asked, const Setting& setting) {
+  const hw::CollectiveAlgorithm algorithm = setting.choice.algorithm;
+  const bool at_once = algorithm == hw::CollectiveAlgorithm::flat || algorithm == hw::CollectiveAlgorithm::low_latency;
+  if (!asked.one_count_for_all() || !at_once || !EqualExchange::applies(asked.gpu_of, setting.topology)) return std::nullopt;
+  const Bytes piece = asked.counts.front(), moved = piece * (static_cast<std::int64_t>(asked.gpu_of.size()) - 1);
+  if (piece == Bytes{}) return std::nullopt;
+  const auto wire = [&](bool crosses_nodes) { return on_the_wire(piece, efficiency(setting, 0, crosses_nodes, moved)); };
+  return EqualExchange(asked.gpu_of, setting.topology, step_delay(setting, 1, std::nullopt), {piece, wire(false), wire(true)});
+}
+
+CollectiveRequest with_all_counts(CollectiveRequest asked) {
+  asked.counts.assign(asked.gpu_of.size() * asked.gpu_of.size(), asked.counts.front());
+  return asked;
 }
 
 /// What the busiest member sends over NVLink.
@@ -222,9 +250,8 @@ void bind_paths(CollectivePlan& plan, std::span<const GpuId> gpu_of, PathTable& 
   }
 }
 
-CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
-                               hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                               const hw::TokenRouting& tokens) {
+CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topology& topology, const hw::CollectiveModel& model) {
+  const auto& [kind, wanted, gpu_of, counts, tokens] = asked;
   CollectivePlan plan;
   plan.transfers_of.resize(gpu_of.size());
   plan.loads.resize(gpu_of.size());
@@ -232,10 +259,19 @@ CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm 
   const std::vector<NodeId> nodes = nodes_of(gpu_of, topology);
   const Bytes size = hw::size_of(kind, gpu_of.size(), counts);
   const hw::CollectiveChoice choice = model.choose(kind, wanted, nodes, size, tokens);
-  const std::vector<hw::Phase> phases = hw::lower(kind, choice.algorithm, nodes, counts, choice.tokens);
-  append_phases(plan, phases, {kind, choice, gpu_of, node_sizes(nodes), size, topology, model});
-  if (plan.transfers.empty()) return plan;
-  plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, sent_in_node(phases, nodes)));
+  const Setting setting{kind, choice, gpu_of, node_sizes(nodes), size, topology, model};
+  plan.exchange = exchange_of(asked, setting);
+  if (!plan.exchange && asked.one_count_for_all()) return plan_collective(with_all_counts(asked), topology, model);
+  Bytes in_node{};   // what the busiest member sends there
+  if (plan.exchange) {
+    in_node = counts.front() * (setting.members_in_node.front() - 1);
+  } else {
+    const std::vector<hw::Phase> phases = hw::lower(kind, choice.algorithm, nodes, counts, choice.tokens);
+    append_phases(plan, phases, setting);
+    if (plan.transfers.empty()) return plan;
+    in_node = sent_in_node(phases, nodes);
+  }
+  plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, in_node));
   plan.floor = choice.algorithm == hw::CollectiveAlgorithm::deduplicated ? hw::token_exchange_floor(gpu_of, counts, topology, choice.tokens)
                                                                          : hw::byte_floor(kind, gpu_of, counts, topology);
   plan.loads = kernel_loads(footprint_of(kind, choice.algorithm, size, nodes, model), plan, gpu_of, topology);

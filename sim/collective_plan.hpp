@@ -3,13 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "hardware_models/collective_model.hpp"
-#include "hardware_models/collectives.hpp"
 #include "hardware_models/gpu_cost.hpp"
 #include "hardware_models/topology.hpp"
+#include "sim/collective_request.hpp"
+#include "sim/equal_exchange.hpp"
 #include "sim/path_table.hpp"
 
 namespace fabricast::sim {
@@ -43,17 +45,15 @@ struct CollectivePlan {
   std::vector<PlannedPhase> phases;
   std::vector<std::int32_t> transfers_of;   // by member: in and out, all phases
   std::vector<hw::GpuLoad> loads;           // by member: what its kernel holds of its GPU; kernel_loads.hpp
+  std::optional<EqualExchange> exchange;    // in place of transfers, launches, phases and transfers_of
 };
 
 /// The links that a transfer crosses. A switch stands for a GPU by its own (negative) number.
 [[nodiscard]] hw::Route route_between(GpuId source, GpuId destination, const hw::Topology& topology);
 [[nodiscard]] hw::Route route_of(const PlannedTransfer& transfer, std::span<const GpuId> gpu_of, const hw::Topology& topology);
 
-/// `wanted` may be automatic; `tokens` is what a deduplicated all-to-all is told. gpu_of and counts as in hardware_models/byte_floor.hpp.
-/// Paths are not bound yet.
-[[nodiscard]] CollectivePlan plan_collective(hw::CollectiveKind kind, hw::CollectiveAlgorithm wanted, std::span<const GpuId> gpu_of,
-                                             hw::CollectiveCounts counts, const hw::Topology& topology, const hw::CollectiveModel& model,
-                                             const hw::TokenRouting& tokens = {});
+/// Paths are not bound yet. Where one count stands for all, transfers may be left unlisted, as an exchange.
+[[nodiscard]] CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topology& topology, const hw::CollectiveModel& model);
 
 void bind_paths(CollectivePlan& plan, std::span<const GpuId> gpu_of, PathTable& paths);
 

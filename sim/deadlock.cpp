@@ -22,10 +22,10 @@ std::optional<ir::OpIndex> stuck_op(const ir::Schedule& schedule, const OpProgre
   return std::nullopt;
 }
 
-std::string missing_members(const ir::Instance& instance, const OpProgress& progress) {
+std::string missing_members(const Meeting& meeting, const OpProgress& progress) {
   std::string text;
   std::size_t missing = 0;
-  for (const ir::InstanceMember& member : instance.members) {
+  for (const ir::InstanceMember& member : meeting.members) {
     if (progress.issued(member.rank, member.op)) continue;
     if (missing++ < most_missing) text += fmt::format("{}{}", text.empty() ? "" : ", ", member.rank.value);
   }
@@ -35,15 +35,15 @@ std::string missing_members(const ir::Instance& instance, const OpProgress& prog
 
 }  // namespace
 
-std::string describe_deadlock(const ir::Schedule& schedule, const ir::Instances& instances, const OpProgress& progress) {
+std::string describe_deadlock(const ir::Schedule& schedule, const Meetings& meetings, const OpProgress& progress) {
   std::vector<std::string> lines;
   std::size_t stuck = 0;
   for (std::size_t i = 0; i < schedule.ranks.size(); ++i) {
     const Rank rank{static_cast<std::int32_t>(i)};
     const auto op = stuck_op(schedule, progress, rank);
     if (!op || ++stuck > most_lines) continue;
-    const ir::Instance& instance = instances.all[instances.at(rank, *op).index()];
-    lines.push_back(fmt::format("\n  {} waits for rank {}", ir::describe(schedule, rank, *op), missing_members(instance, progress)));
+    const Meeting& meeting = meetings.all[meetings.at(rank, *op).index()];
+    lines.push_back(fmt::format("\n  {} waits for rank {}", ir::describe(schedule, rank, *op), missing_members(meeting, progress)));
   }
   if (stuck > most_lines) lines.push_back(fmt::format("\n  and {} more", stuck - most_lines));
   return fmt::format("deadlock: {} ranks wait for each other{}", stuck, fmt::join(lines, ""));

@@ -41,16 +41,19 @@ class FoldPlan {
     folded.loads.resize(places_);
     for (std::size_t member = 0; member < place_of_.size(); ++member) folded.loads[static_cast<std::size_t>(place_of_[member])] = plan_.loads[member];
     for (const PlannedPhase& phase : plan_.phases) {
-      const auto first_launch = static_cast<std::int32_t>(folded.launches.size());
-      const auto first_transfer = static_cast<std::int32_t>(folded.transfers.size());
-      for (std::int32_t launch = phase.first; launch < phase.last; ++launch) append(plan_.launches[launch], folded);
-      folded.phases.push_back({first_launch, static_cast<std::int32_t>(folded.launches.size()),
-                               static_cast<std::int32_t>(folded.transfers.size()) - first_transfer});
+      std::vector<std::pair<SimTime, Kinds>> launches;
+      for (std::int32_t launch = phase.first; launch < phase.last; ++launch) {
+        launches.emplace_back(plan_.launches[launch].delay, kinds_in(plan_.launches[launch]));
+      }
+      append_phase(launches, folded);
     }
+    if (plan_.exchange) append_phase(kinds_in(*plan_.exchange), folded);
     return folded;
   }
 
  private:
+  using Kinds = std::map<TransferKind, std::int64_t>;   // how many of each there are
+
   void place_members(std::span<const Rank> ranks, bool is_message) {
     for (const Rank rank : ranks) class_of_.push_back(folding_.class_of_rank[rank.index()]);
     std::vector<std::int32_t> classes = class_of_;
@@ -65,17 +68,49 @@ class FoldPlan {
 
   [[nodiscard]] std::int32_t place_of(std::int32_t end) const { return hw::is_switch(end) ? end : place_of_[end]; }
 
-  void append(const Launch& launch, CollectivePlan& folded) {
-    std::map<TransferKind, std::int64_t> kinds;
+  [[nodiscard]] TransferKind kind_of(std::int32_t source, std::int32_t destination, Bytes payload, Bytes wire,
+                                     const hw::Route& route) const {
+    TransferKind kind{place_of(source), place_of(destination), payload, wire, {}};
+    kind.link_classes.fill(no_class);
+    std::transform(route.links().begin(), route.links().end(), kind.link_classes.begin(),
+                   [&](LinkId link) { return folding_.class_of_link[link.index()]; });
+    return kind;
+  }
+
+  [[nodiscard]] Kinds kinds_in(const Launch& launch) const {
+    Kinds kinds;
     for (std::int32_t t = launch.first; t < launch.last; ++t) {
       const PlannedTransfer& transfer = plan_.transfers[t];
-      TransferKind kind{place_of(transfer.source), place_of(transfer.destination), transfer.payload, transfer.wire, {}};
-      kind.link_classes.fill(no_class);
-      const hw::Route route = route_of(transfer, gpu_of_, topology_);
-      std::transform(route.links().begin(), route.links().end(), kind.link_classes.begin(),
-                     [&](LinkId link) { return folding_.class_of_link[link.index()]; });
-      ++kinds[kind];
+      ++kinds[kind_of(transfer.source, transfer.destination, transfer.payload, transfer.wire, route_of(transfer, gpu_of_, topology_))];
     }
+    return kinds;
+  }
+
+  /// By delay.
+  [[nodiscard]] std::map<SimTime, Kinds> kinds_in(const EqualExchange& exchange) const {
+    std::map<SimTime, Kinds> launches;
+    const auto classes_of = [&](std::int32_t member, std::span<const LinkId> own_links) {
+      EndKind classes{static_cast<std::uint64_t>(class_of_[member])};
+      std::transform(own_links.begin(), own_links.end(), classes.begin() + 1,
+                     [&](LinkId link) { return static_cast<std::uint64_t>(folding_.class_of_link[link.index()]); });
+      return classes;
+    };
+    exchange.for_each_block(classes_of, [&](const TransferBlock& block) {
+      launches[block.delay][kind_of(block.source, block.destination, exchange.payload(), block.wire, block.route)] += block.transfers;
+    });
+    return launches;
+  }
+
+  template <class Launches>
+  void append_phase(const Launches& launches, CollectivePlan& folded) {
+    const auto first_launch = static_cast<std::int32_t>(folded.launches.size());
+    const auto first_transfer = static_cast<std::int32_t>(folded.transfers.size());
+    for (const auto& [delay, kinds] : launches) append(delay, kinds, folded);
+    folded.phases.push_back({first_launch, static_cast<std::int32_t>(folded.launches.size()),
+                             static_cast<std::int32_t>(folded.transfers.size()) - first_transfer});
+  }
+
+  void append(SimTime delay, const Kinds& kinds, CollectivePlan& folded) {
     const auto first = static_cast<std::int32_t>(folded.transfers.size());
     for (const auto& [kind, count] : kinds) {
       folded.transfers.push_back({kind.source, kind.destination, kind.payload, kind.wire, path_of(kind, count)});
@@ -83,7 +118,7 @@ class FoldPlan {
         if (!hw::is_switch(end)) ++folded.transfers_of[end];
       }
     }
-    folded.launches.push_back({launch.delay, first, static_cast<std::int32_t>(folded.transfers.size())});
+    folded.launches.push_back({delay, first, static_cast<std::int32_t>(folded.transfers.size())});
   }
 
   // All groups' transfers of the kind, times the links of the class that each crosses, are spread evenly over the class.

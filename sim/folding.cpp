@@ -30,12 +30,13 @@ Colour load_colour(const hw::GpuLoad& load) {
   return combined(static_cast<Colour>(load.streaming_multiprocessors), static_cast<Colour>(load.memory_bandwidth.value()));
 }
 
-/// What happens between the members of one group when they run one of their collectives.
+/// What happens between the members of one group when they run one of their collectives: transfers, or an exchange.
 struct Use {
   std::vector<Rank> members;
   std::vector<Colour> loads;    // by member: what its kernel holds of its GPU
   Colour kind = 0;
   std::size_t first_transfer = 0, last_transfer = 0;
+  std::optional<EqualExchange> exchange = {};
 };
 struct UsedTransfer {
   Rank source, destination;     // a switch keeps its number, which is below 0
@@ -96,7 +97,7 @@ class Refinement {
       for (const ir::OpIndex op : distinct_[program.index()]) {
         const ir::Work& work = schedule_.programs[program.index()].ops[op.index()].work;
         if (!is_met_at(rank, work)) continue;
-        collect(ir::resolve_collective(schedule_, rank, schedule_.program_of(rank).ops[op.index()]), static_cast<Colour>(op.value));
+        collect(ir::resolve_briefly(schedule_, rank, schedule_.program_of(rank).ops[op.index()]), static_cast<Colour>(op.value));
         if (transfers_.size() > most_transfers) return false;
       }
     }
@@ -104,25 +105,28 @@ class Refinement {
   }
 
   void collect(ir::ResolvedCollective collective, Colour op) {
-    std::vector<GpuId> gpu_of;
-    for (const Rank rank : collective.members) gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
-    const CollectivePlan plan =
-        plan_collective(collective.kind, collective.algorithm, gpu_of, collective.counts, topology_, model_, collective.tokens);
-    Use use{std::move(collective.members), {}, combined(op, static_cast<Colour>(plan.base_latency.value())), transfers_.size(), 0};
+    Use use{collective.members, {}, op, transfers_.size(), 0};
+    CollectivePlan plan = plan_collective(request_for(std::move(collective), schedule_), topology_, model_);
+    use.kind = combined(use.kind, static_cast<Colour>(plan.base_latency.value()));
     use.kind = combined(use.kind, static_cast<Colour>(to_sim_time(plan.floor).value()));
     for (const hw::GpuLoad& load : plan.loads) use.loads.push_back(load_colour(load));
     for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) {
       for (std::int32_t l = plan.phases[phase].first; l < plan.phases[phase].last; ++l) {
-        const Colour launch = combined(combined(use.kind, phase), static_cast<Colour>(plan.launches[l].delay.value()));
         for (std::int32_t t = plan.launches[l].first; t < plan.launches[l].last; ++t) {
           const PlannedTransfer& transfer = plan.transfers[t];
-          const Colour bytes = combined(static_cast<Colour>(transfer.payload.value()), static_cast<Colour>(transfer.wire.value()));
-          transfers_.push_back({end_of(use, transfer.source), end_of(use, transfer.destination), combined(launch, bytes)});
+          transfers_.push_back({end_of(use, transfer.source), end_of(use, transfer.destination),
+                                kind_of(use, phase, plan.launches[l].delay, transfer.payload, transfer.wire)});
         }
       }
     }
     use.last_transfer = transfers_.size();
+    use.exchange = std::move(plan.exchange);
     uses_.push_back(std::move(use));
+  }
+
+  static Colour kind_of(const Use& use, std::size_t phase, SimTime delay, Bytes payload, Bytes wire) {
+    const Colour launch = combined(combined(use.kind, phase), static_cast<Colour>(delay.value()));
+    return combined(launch, combined(static_cast<Colour>(payload.value()), static_cast<Colour>(wire.value())));
   }
 
   static Rank end_of(const Use& use, std::int32_t end) { return hw::is_switch(end) ? Rank{end} : use.members[end]; }
@@ -145,20 +149,57 @@ class Refinement {
       group = mixed(group);
       for (std::size_t i = 0; i < use.members.size(); ++i) rank_sums_[use.members[i].index()] += combined(group, use.loads[i]);
       for (std::size_t t = use.first_transfer; t < use.last_transfer; ++t) add(transfers_[t], group);
+      if (use.exchange) add_exchange(use, group);
     }
     for (std::size_t r = 0; r < rank_colours_.size(); ++r) rank_colours_[r] = combined(rank_colours_[r], rank_sums_[r]);
     for (std::size_t l = 0; l < link_colours_.size(); ++l) link_colours_[l] = combined(link_colours_[l], link_sums_[l]);
   }
 
-  void add(const UsedTransfer& transfer, Colour group) {
+  [[nodiscard]] Colour colour_of(const UsedTransfer& transfer, Colour group, const hw::Route& route) const {
     Colour colour = combined(transfer.kind, group);
     colour = combined(colour, colour_of(transfer.source));
     colour = combined(colour, colour_of(transfer.destination));
-    const hw::Route route = route_between(gpu_at(transfer.source), gpu_at(transfer.destination), topology_);
     for (const LinkId link : route.links()) colour = combined(colour, link_colours_[link.index()]);
+    return colour;
+  }
+
+  void add(const UsedTransfer& transfer, Colour group) {
+    const hw::Route route = route_between(gpu_at(transfer.source), gpu_at(transfer.destination), topology_);
+    const Colour colour = colour_of(transfer, group, route);
     add_to(transfer.source, colour + 1);
     add_to(transfer.destination, colour + 2);
     for (std::size_t i = 0; i < route.links().size(); ++i) link_sums_[route.links()[i].index()] += mixed(colour + 3 + i);
+  }
+
+  /// As add() does for each of its transfers.
+  void add_exchange(const Use& use, Colour group) {
+    const EqualExchange& exchange = *use.exchange;
+    const auto colours_of = [&](std::int32_t member, std::span<const LinkId> own_links) {
+      EndKind colours{rank_colours_[use.members[member].index()]};
+      std::transform(own_links.begin(), own_links.end(), colours.begin() + 1, [&](LinkId link) { return link_colours_[link.index()]; });
+      return colours;
+    };
+    exchange.for_each_block(colours_of, [&](const TransferBlock& block) {
+      const Rank source = use.members[block.source], destination = use.members[block.destination];
+      const UsedTransfer one{source, destination, kind_of(use, 0, block.delay, exchange.payload(), block.wire)};
+      add_block(use, block, colour_of(one, group, block.route));
+    });
+  }
+
+  void add_block(const Use& use, const TransferBlock& block, Colour colour) {
+    const auto links = block.route.links();
+    const std::size_t own = use.exchange->links_out(block.source, block.crosses_nodes).size(), last = links.size() - own;
+    const auto add_end = [&](std::int32_t member, std::int32_t times, Colour end, std::span<const LinkId> own_links, std::size_t first) {
+      rank_sums_[use.members[member].index()] += static_cast<Colour>(times) * mixed(colour + end);
+      for (std::size_t k = 0; k < own; ++k) link_sums_[own_links[k].index()] += static_cast<Colour>(times) * mixed(colour + 3 + first + k);
+    };
+    for (std::size_t i = 0; i < block.sources.size(); ++i) {
+      add_end(block.sources[i], block.sent[i], 1, use.exchange->links_out(block.sources[i], block.crosses_nodes), 0);
+    }
+    for (std::size_t i = 0; i < block.destinations.size(); ++i) {
+      add_end(block.destinations[i], block.received[i], 2, use.exchange->links_in(block.destinations[i], block.crosses_nodes), last);
+    }
+    for (std::size_t k = own; k < last; ++k) link_sums_[links[k].index()] += static_cast<Colour>(block.transfers) * mixed(colour + 3 + k);
   }
 
   [[nodiscard]] std::size_t distinct(std::span<const Colour> colours) {
@@ -209,20 +250,20 @@ std::optional<Folding> fold(const ir::Schedule& schedule, const hw::Topology& to
   return Refinement(schedule, topology, model, times).run();
 }
 
-ir::Instances fold_instances(const ir::Schedule& schedule, const ir::Instances& instances, const Folding& folding) {
+Meetings fold_instances(const ir::Schedule& schedule, const ir::Instances& instances, const Folding& folding) {
   constexpr ir::InstanceId none{-1};
-  ir::Instances folded;
+  Meetings folded;
   folded.of.resize(schedule.ranks.size());
-  for (const Rank rank : folding.representatives) folded.of[rank.index()].assign(instances.of[rank.index()].size(), none);
+  for (const Rank rank : folding.representatives) folded.of[rank.index()].assign(schedule.program_of(rank).ops.size(), none);
   for (const Rank rank : folding.representatives) {
-    for (std::size_t i = 0; i < instances.of[rank.index()].size(); ++i) {
-      if (instances.of[rank.index()][i] == none || folded.of[rank.index()][i] != none) continue;
+    for (std::size_t i = 0; i < folded.of[rank.index()].size(); ++i) {
       const ir::InstanceMember self{rank, ir::OpIndex{static_cast<std::int32_t>(i)}};
+      if (folded.of[rank.index()][i] != none || instances.at(rank, self.op) == none) continue;
       const bool is_message = std::holds_alternative<ir::Send>(schedule.program_of(rank).ops[i].work) ||
                               std::holds_alternative<ir::Recv>(schedule.program_of(rank).ops[i].work);
       const ir::InstanceId id{static_cast<std::int32_t>(folded.all.size())};
       std::vector<ir::InstanceMember> members;
-      for (const ir::InstanceMember& member : instances.all[instances.at(rank, self.op).index()].members) {
+      for (const ir::InstanceMember member : instances.all[instances.at(rank, self.op).index()].members) {
         const Rank representative = folding.representative(member.rank);
         ir::InstanceId& its = folded.of[representative.index()][member.op.index()];
         if (its == id) continue;

@@ -9,6 +9,7 @@
 #include "hardware_models/collective_model.hpp"
 #include "hardware_models/topology.hpp"
 #include "sim/compute_times.hpp"
+#include "sim/meetings.hpp"
 #include "strategies/ir/instances.hpp"
 #include "strategies/ir/schedule.hpp"
 
@@ -36,12 +37,13 @@ struct Folding {
 /// if they are equally fast; then whoever sees different classes around itself is told apart, until nobody is. Classes are told apart by 64-bit hashes.
 ///
 /// Nothing where that gains nothing: every rank is a class of its own, sizes follow measured or drawn routing counts (all differ), or the
-/// schedule's distinct collectives have so many transfers that looking for symmetry costs more than it may save.
+/// schedule's distinct collectives have so many transfers that looking for symmetry costs more than it may save; those of equal exchanges
+/// (equal_exchange.hpp) are looked at in blocks and do not count.
 [[nodiscard]] std::optional<Folding> fold(const ir::Schedule& schedule, const hw::Topology& topology, const hw::CollectiveModel& model,
                                           const ComputeTimes& times);
 
 /// One instance for all that are alike: its members are one (representative, op) of each class that takes part, by class; of a message the
 /// sender, then the receiver. `of` is filled for representatives only.
-[[nodiscard]] ir::Instances fold_instances(const ir::Schedule& schedule, const ir::Instances& instances, const Folding& folding);
+[[nodiscard]] Meetings fold_instances(const ir::Schedule& schedule, const ir::Instances& instances, const Folding& folding);
 
 }  // namespace fabricast::sim

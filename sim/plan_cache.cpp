@@ -12,26 +12,26 @@ constexpr std::size_t most_stored_transfers = 1'000'000;
 
 }  // namespace
 
-SharedPlan& PlanCache::acquire(ir::ResolvedCollective collective) {
-  Key key{collective.kind, collective.algorithm, {}, std::move(collective.counts), collective.tokens};
-  key.gpu_of.reserve(collective.members.size());
-  for (const Rank rank : collective.members) key.gpu_of.push_back(schedule_.ranks[rank.index()].gpu);
-  auto found = plans_.find(key);
+SharedPlan& PlanCache::acquire(Rank first, const ir::Op& op) {
+  ir::ResolvedCollective collective = folding_ ? ir::resolve_briefly(schedule_, first, op) : ir::resolve_collective(schedule_, first, op);
+  const std::vector<Rank> members = collective.members;
+  CollectiveRequest asked = request_for(std::move(collective), schedule_);
+  auto found = plans_.find(asked);
   if (found == plans_.end()) {
     if (stored_transfers_ > most_stored_transfers) forget_idle_plans();
-    CollectivePlan plan = make_plan(key, collective.members);
+    CollectivePlan plan = make_plan(asked, members);
     stored_transfers_ += plan.transfers.size();
-    found = plans_.emplace(std::move(key), SharedPlan{std::move(plan)}).first;
+    found = plans_.emplace(std::move(asked), SharedPlan{std::move(plan)}).first;
   }
   ++found->second.uses;
   ++found->second.running;
   return found->second;
 }
 
-CollectivePlan PlanCache::make_plan(const Key& key, std::span<const Rank> members) {
-  CollectivePlan plan = plan_collective(key.kind, key.algorithm, key.gpu_of, key.counts, topology_, model_, key.tokens);
-  if (folding_) return fold_plan(plan, members, key.gpu_of, key.kind == hw::CollectiveKind::send, *folding_, topology_, network_);
-  bind_paths(plan, key.gpu_of, paths_);
+CollectivePlan PlanCache::make_plan(const CollectiveRequest& asked, std::span<const Rank> members) {
+  CollectivePlan plan = plan_collective(asked, topology_, model_);
+  if (folding_) return fold_plan(plan, members, asked.gpu_of, asked.kind == hw::CollectiveKind::send, *folding_, topology_, network_);
+  bind_paths(plan, asked.gpu_of, paths_);
   return plan;
 }
 

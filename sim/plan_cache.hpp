@@ -1,7 +1,6 @@
 // Collectives that are alike share one plan, and every plan counts how often it ran: hence what each link carried.
 #pragma once
 
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -29,26 +28,17 @@ class PlanCache {
       : schedule_(schedule), topology_(topology), model_(model), network_(network), folding_(folding), paths_(topology, network),
         forgotten_bytes_(topology.links().size()) {}
 
-  /// Counts one use. The plan stays in place until it has been released as often as acquired.
-  [[nodiscard]] SharedPlan& acquire(ir::ResolvedCollective collective);
+  /// Counts one use, by the collective of which `op` is the first member's. The plan stays in place until it has been released as often as
+  /// acquired.
+  [[nodiscard]] SharedPlan& acquire(Rank first, const ir::Op& op);
   void release(SharedPlan& shared) { --shared.running; }
 
   /// Payload that all uses so far put on each link, by LinkId; with a folding, on the representatives of links.
   [[nodiscard]] std::vector<Bytes> link_bytes() const;
 
  private:
-  /// All that a plan depends on.
-  struct Key {
-    hw::CollectiveKind kind;
-    hw::CollectiveAlgorithm algorithm;
-    std::vector<GpuId> gpu_of;
-    std::vector<Bytes> counts;
-    hw::TokenRouting tokens;
-    friend auto operator<=>(const Key&, const Key&) = default;
-  };
-
   void forget_idle_plans();
-  [[nodiscard]] CollectivePlan make_plan(const Key& key, std::span<const Rank> members);
+  [[nodiscard]] CollectivePlan make_plan(const CollectiveRequest& asked, std::span<const Rank> members);
   void add_link_bytes(const SharedPlan& shared, std::vector<Bytes>& bytes) const;
 
   const ir::Schedule& schedule_;
@@ -57,7 +47,7 @@ class PlanCache {
   FlowNetwork& network_;
   const Folding* folding_;
   PathTable paths_;
-  std::map<Key, SharedPlan> plans_;
+  std::map<CollectiveRequest, SharedPlan> plans_;
   std::size_t stored_transfers_ = 0;
   std::vector<Bytes> forgotten_bytes_;   // link bytes of plans no longer held
 };

@@ -10,10 +10,10 @@
 #include "sim/flow_network.hpp"
 #include "sim/folding.hpp"
 #include "sim/gpu_sharing.hpp"
+#include "sim/meetings.hpp"
 #include "sim/op_progress.hpp"
 #include "sim/plan_cache.hpp"
 #include "sim/program_graph.hpp"
-#include "strategies/ir/resolve.hpp"
 #include "strategies/ir/validate.hpp"
 
 namespace fabricast::sim {
@@ -59,19 +59,19 @@ FlowTag tag_of(std::uint32_t instance, std::int32_t transfer) {
 
 class Replay {
  public:
-  /// Of `ranks` alone, each standing for its class where there is a folding; `instances` are then the folded ones.
-  Replay(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
+  /// Of `ranks` alone, each standing for its class where there is a folding; `meetings` are then the folded ones.
+  Replay(const ir::Schedule& schedule, const Meetings& meetings, const hw::Topology& topology, const CostModel& cost,
          const SimulateOptions& options, std::vector<Rank> ranks, const Folding* folding)
-      : schedule_(schedule), instances_(instances), fidelity_(options.fidelity),
+      : schedule_(schedule), meetings_(meetings), fidelity_(options.fidelity),
         interferes_(options.interference && options.fidelity != Fidelity::bound), ranks_(std::move(ranks)), graphs_(graphs_of(schedule)),
         progress_(schedule, graphs_, ranks_), times_(schedule, cost, topology),
         sharing_(engine_, static_cast<std::uint32_t>(Kind::computation_ended), times_, schedule.ranks.size()),
         network_(engine_, static_cast<std::uint32_t>(Kind::network), capacities(topology), network_options(options)),
-        plans_(schedule, topology, cost.collectives, network_, folding), running_(instances.all.size()) {
+        plans_(schedule, topology, cost.collectives, network_, folding), running_(meetings.all.size()) {
     std::size_t members = 0;
     for (std::size_t i = 0; i < running_.size(); ++i) {
       running_[i].first_member = members;
-      members += instances.all[i].members.size();
+      members += meetings.all[i].members.size();
     }
     transfers_left_.resize(members);
     result_.instances.resize(running_.size());
@@ -82,7 +82,7 @@ class Replay {
   SimulationResult run() {
     issue_first_ops();
     engine_.run([this](const Event& event) { handle(event); });
-    if (!progress_.all_ended()) throw DeadlockError(describe_deadlock(schedule_, instances_, progress_));
+    if (!progress_.all_ended()) throw DeadlockError(describe_deadlock(schedule_, meetings_, progress_));
     result_.link_bytes = plans_.link_bytes();
     result_.link_rates = network_.recorded_rates();
     for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
@@ -128,7 +128,7 @@ class Replay {
   void issue(Rank rank, ir::OpIndex op) {
     interval(rank, op).issued = engine_.now();
     if (ir::communicates(schedule_.program_of(rank).ops[op.index()].work)) {
-      arrive(instances_.at(rank, op), rank);
+      arrive(meetings_.at(rank, op), rank);
     } else {
       interval(rank, op).start = engine_.now();
       sharing_.start(rank, op);
@@ -149,18 +149,17 @@ class Replay {
 
   void arrive(ir::InstanceId id, Rank rank) {
     Running& running = running_[id.index()];
-    const auto& members = instances_.all[id.index()].members;
+    const auto& members = meetings_.all[id.index()].members;
     if (!running.shared) {
       const ir::InstanceMember first = members.front();
-      running.shared =
-          &plans_.acquire(ir::resolve_collective(schedule_, first.rank, schedule_.program_of(first.rank).ops[first.op.index()]));
+      running.shared = &plans_.acquire(first.rank, schedule_.program_of(first.rank).ops[first.op.index()]);
     }
     if (interferes_) sharing_.hold(rank, {running.shared->plan.loads.front().streaming_multiprocessors, {}});
     if (static_cast<std::size_t>(++running.arrived) == members.size()) begin(static_cast<std::uint32_t>(id.value));
   }
 
   void begin(std::uint32_t id) {
-    const auto& members = instances_.all[id].members;
+    const auto& members = meetings_.all[id].members;
     const SharedPlan& shared = *running_[id].shared;
     result_.instances[id] = {engine_.now(), engine_.now(), shared.plan.floor};
     for (const ir::InstanceMember member : members) interval(member.rank, member.op).start = engine_.now();
@@ -216,13 +215,13 @@ class Replay {
   }
 
   void end_all_members(std::uint32_t id) {
-    for (std::size_t member = 0; member < instances_.all[id].members.size(); ++member) end_member(id, member);
+    for (std::size_t member = 0; member < meetings_.all[id].members.size(); ++member) end_member(id, member);
   }
 
   void end_member(std::uint32_t id, std::size_t member) {
-    const ir::InstanceMember ended = instances_.all[id].members[member];
+    const ir::InstanceMember ended = meetings_.all[id].members[member];
     if (interferes_) sharing_.release(ended.rank, running_[id].shared->plan.loads[member]);
-    if (static_cast<std::size_t>(++running_[id].ended) == instances_.all[id].members.size()) end_collective(id);
+    if (static_cast<std::size_t>(++running_[id].ended) == meetings_.all[id].members.size()) end_collective(id);
     end_op(ended.rank, ended.op);
   }
 
@@ -238,13 +237,13 @@ class Replay {
 
   [[nodiscard]] std::string below_floor(std::uint32_t id) const {
     const InstanceInterval& ran = result_.instances[id];
-    const ir::InstanceMember first = instances_.all[id].members.front();
+    const ir::InstanceMember first = meetings_.all[id].members.front();
     return fmt::format("{}: simulated in {} ps, but its bytes need {} ps through the narrowest cut",
                        ir::describe(schedule_, first.rank, first.op), (ran.end - ran.start).value(), to_sim_time(ran.floor).value());
   }
 
   const ir::Schedule& schedule_;
-  const ir::Instances& instances_;
+  const Meetings& meetings_;
   Fidelity fidelity_;
   bool interferes_;
   std::vector<Rank> ranks_;
@@ -260,22 +259,19 @@ class Replay {
   SimulationResult result_;
 };
 
-/// What happened to representatives happened to all.
-SimulationResult unfold(SimulationResult result, const ir::Instances& instances, const ir::Instances& folded, const Folding& folding) {
+/// What happened to representatives happened to all: their rows are those of their classes, and links have what their representatives have.
+SimulationResult unfold(SimulationResult result, const Meetings& folded, const Folding& folding) {
   result.classes = folding.representatives.size();
+  std::vector<std::vector<ir::OpInterval>> rows;
+  for (const Rank rank : folding.representatives) {
+    rows.push_back(std::move(result.trace.ops[rank.index()]));
+    auto& instance_of = result.instance_of.emplace_back();
+    for (const ir::InstanceId id : folded.of[rank.index()]) instance_of.push_back(id.value);
+  }
+  result.trace = {std::move(rows), folding.class_of_rank};
   for (std::size_t r = 0; r < folding.class_of_rank.size(); ++r) {
-    const Rank rank{static_cast<std::int32_t>(r)};
-    const Rank representative = folding.representative(rank);
-    if (representative == rank) continue;
-    result.trace.ops[r] = result.trace.ops[representative.index()];
-    result.slowed_by[r] = result.slowed_by[representative.index()];
+    result.slowed_by[r] = result.slowed_by[folding.representative(Rank{static_cast<std::int32_t>(r)}).index()];
   }
-  std::vector<InstanceInterval> intervals;
-  for (const ir::Instance& instance : instances.all) {
-    const ir::InstanceMember first = instance.members.front();
-    intervals.push_back(result.instances[folded.at(folding.representative(first.rank), first.op).index()]);
-  }
-  result.instances = std::move(intervals);
   std::vector<std::vector<LinkId>> links(folding.link_classes.size());
   for (std::size_t l = 0; l < folding.class_of_link.size(); ++l) {
     const auto link_class = static_cast<std::size_t>(folding.class_of_link[l]);
@@ -303,19 +299,32 @@ std::string_view name_of(Fidelity fidelity) {
   throw std::invalid_argument("unknown fidelity");
 }
 
+SimulationResult of_each_rank(SimulationResult result, const ir::Instances& instances) {
+  if (result.instance_of.empty()) return result;
+  std::vector<InstanceInterval> intervals;
+  for (const ir::Instance& instance : instances.all) {
+    const ir::InstanceMember first = instance.members.front();
+    intervals.push_back(result.ran(instances, first.rank, first.op));
+  }
+  result.instances = std::move(intervals);
+  result.instance_of.clear();
+  result.trace = ir::of_each_rank(std::move(result.trace));
+  return result;
+}
+
 SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology, const CostModel& cost,
                           const SimulateOptions& options) {
   const auto folding = options.fold ? fold(schedule, topology, cost.collectives, ComputeTimes(schedule, cost, topology)) : std::nullopt;
   if (folding) {
-    const ir::Instances folded = fold_instances(schedule, instances, *folding);
+    const Meetings folded = fold_instances(schedule, instances, *folding);
     try {
-      return unfold(Replay(schedule, folded, topology, cost, options, folding->representatives, &*folding).run(), instances, folded, *folding);
+      return unfold(Replay(schedule, folded, topology, cost, options, folding->representatives, &*folding).run(), folded, *folding);
     } catch (const DeadlockError&) {   // told of all ranks below
     }
   }
   std::vector<Rank> all;
   for (std::size_t r = 0; r < schedule.ranks.size(); ++r) all.push_back(Rank{static_cast<std::int32_t>(r)});
-  return Replay(schedule, instances, topology, cost, options, std::move(all), nullptr).run();
+  return Replay(schedule, meetings_of(schedule, instances), topology, cost, options, std::move(all), nullptr).run();
 }
 
 }  // namespace fabricast::sim

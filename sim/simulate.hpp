@@ -35,14 +35,23 @@ struct InstanceInterval {
 };
 
 struct SimulationResult {
-  ir::Trace trace;
-  std::vector<InstanceInterval> instances; // by ir::InstanceId
+  ir::Trace trace;                         // ranks of a class share a row
+  std::vector<InstanceInterval> instances; // by ir::InstanceId; with classes, one for all that are alike
+  std::vector<std::vector<std::int32_t>> instance_of;   // with classes: by row of the trace and op, its place in `instances`
   std::vector<Bytes> link_bytes;           // payload carried, by LinkId
   std::vector<LinkRate> link_rates;        // in time order
   std::vector<SimTime> slowed_by;          // by Rank: what interference added to its computations
   std::uint64_t events = 0;
   std::size_t classes = 0;                 // of ranks that are alike, each simulated once; 0 where none are
+
+  /// The instance in which the rank's op takes part.
+  [[nodiscard]] const InstanceInterval& ran(const ir::Instances& all, Rank rank, ir::OpIndex op) const {
+    return instances[instance_of.empty() ? all.at(rank, op).index() : static_cast<std::size_t>(instance_of[trace.row(rank)][op.index()])];
+  }
 };
+
+/// The same with a row of the trace for each rank and an interval for each instance.
+[[nodiscard]] SimulationResult of_each_rank(SimulationResult result, const ir::Instances& instances);
 
 /// No op can run, yet some have not: what() lists the ranks with the op that each waits on.
 class DeadlockError : public std::runtime_error {

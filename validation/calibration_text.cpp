@@ -75,7 +75,7 @@ std::string residuals_text(const hw::CalibrationRecord& record, const std::vecto
   return text;
 }
 
-std::string listed(const std::vector<std::string>& parts) { return fmt::format("{}", fmt::join(parts, ", ")); }
+std::string all_pointers(const std::vector<std::string>& parts) { return fmt::format("{}", fmt::join(parts, ", ")); }
 
 std::string source_of(const CollectiveCalibration& fit, const hw::JsonNode& base, const std::string& date) {
   std::string text = fmt::format("Fitted {} by fabricast calibrate (calibration.provenance has command and inputs) to {} rows: Huber least squares on "
@@ -84,7 +84,7 @@ std::string source_of(const CollectiveCalibration& fit, const hw::JsonNode& base
   text += residuals_text(fit.collectives.calibration, fit.held_out);
   std::string kept;
   for (const FittedCollectiveConstant& c : fit.constants) {
-    if (!c.determined) kept += (kept.empty() ? "" : ", ") + listed(c.parameter.pointers);
+    if (!c.determined) kept += (kept.empty() ? "" : ", ") + all_pointers(c.parameter.pointers);
   }
   if (!kept.empty()) text += " Not determined by these rows, and kept: " + kept + ".";
   return text + " What was not fitted is of " + base.file + ": " + text_of(base, "source");
@@ -104,7 +104,7 @@ std::string constants_table(const GpuCalibration& fit) {
 std::string constants_table(const CollectiveCalibration& fit) {
   Table table({{"constant", Table::Align::left}, {"before"}, {"now"}, {"+-"}});
   for (const FittedCollectiveConstant& c : fit.constants) {
-    table.add({listed(c.parameter.pointers), profile_value(c.parameter, c.before), profile_value(c.parameter, c.value),
+    table.add({all_pointers(c.parameter.pointers), profile_value(c.parameter, c.before), profile_value(c.parameter, c.value),
                c.determined ? profile_value(c.parameter, c.standard_error) : "not determined"});
   }
   return table.text();

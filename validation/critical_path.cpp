@@ -62,9 +62,13 @@ class PathWalk {
 
   [[nodiscard]] std::optional<OpRef> last_op() const {
     std::optional<OpRef> last;
-    for (std::size_t r = 0; r < trace_.ops.size(); ++r) {
-      for (std::size_t i = 0; i < trace_.ops[r].size(); ++i) {
-        if (!last || trace_.ops[r][i].end > interval(*last).end) last = OpRef{Rank{static_cast<std::int32_t>(r)}, ir::OpIndex{static_cast<std::int32_t>(i)}};
+    std::size_t rows = 0;   // seen so far
+    for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
+      const Rank rank{static_cast<std::int32_t>(r)};
+      if (trace_.row(rank) < rows) continue;
+      const auto& row = trace_.ops[rows++];
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        if (!last || row[i].end > interval(*last).end) last = OpRef{rank, ir::OpIndex{static_cast<std::int32_t>(i)}};
       }
     }
     return last;

@@ -15,7 +15,7 @@ namespace fabricast::validation {
 namespace {
 
 constexpr std::size_t most_rows = 200000;
-constexpr std::uintmax_t most_bytes = std::uintmax_t{64} << 20;
+constexpr std::uintmax_t most_file_bytes = std::uintmax_t{64} << 20;
 constexpr std::size_t most_columns = 256;
 
 /// The cells of one line; a quoted cell may hold commas, and "" stands for a quote.
@@ -120,8 +120,8 @@ std::string read_measurement_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) throw hw::ConfigError(path.string() + ": cannot be read; is the path right?");
   const auto size = static_cast<std::uintmax_t>(file.tellg());
-  if (size > most_bytes) {
-    throw hw::ConfigError(fmt::format("{}: {} MiB; measurements hold at most {} MiB", path.string(), size >> 20, most_bytes >> 20));
+  if (size > most_file_bytes) {
+    throw hw::ConfigError(fmt::format("{}: {} MiB; measurements hold at most {} MiB", path.string(), size >> 20, most_file_bytes >> 20));
   }
   std::string text(static_cast<std::size_t>(size), '\0');
   file.seekg(0);

@@ -105,8 +105,9 @@ Description describe(const Experiment& experiment, const Plan& plan) {
   result.axes = describe_axes(plan, hw::CollectiveModel(experiment.cluster.collectives));
   result.programs = describe_programs(plan.schedule);
   result.placement = describe_placement(plan);
-  result.memory = summarize_memory(plan.schedule, experiment.cluster.memory_reserve, hw::least_memory(experiment.cluster));
-  result.expert_load = summarize_expert_load(plan.schedule);
+  const ir::RankClasses by_size = ir::classes_by_size(plan.schedule);
+  result.memory = summarize_memory(plan.schedule, by_size, experiment.cluster.memory_reserve, hw::least_memory(experiment.cluster));
+  result.expert_load = summarize_expert_load(plan.schedule, by_size);
   return result;
 }
 

@@ -8,7 +8,7 @@ namespace fabricast::validation {
 
 namespace {
 
-std::int64_t vertex_count(const hw::Topology& topology, hw::VertexKind kind) {
+std::int64_t vertices_of(const hw::Topology& topology, hw::VertexKind kind) {
   const auto vertices = topology.vertices();
   return std::count(vertices.begin(), vertices.end(), kind);
 }
@@ -39,8 +39,8 @@ ClusterDescription describe_cluster(const hw::ClusterSpec& cluster, const hw::To
   result.spine_choice = hw::name_of(cluster.fabric.spine_choice);
   result.nodes = cluster.nodes;
   result.gpus_per_node = cluster.node.gpus;
-  result.leaves = vertex_count(topology, hw::VertexKind::leaf);
-  result.spines = vertex_count(topology, hw::VertexKind::spine) > 0 ? cluster.fabric.spines : 0;
+  result.leaves = vertices_of(topology, hw::VertexKind::leaf);
+  result.spines = vertices_of(topology, hw::VertexKind::spine) > 0 ? cluster.fabric.spines : 0;
   result.oversubscription = cluster.fabric.oversubscription;
   result.gpus = describe_gpus(cluster);
   result.other_nodes = nodes_named(cluster.other_nodes);

@@ -15,7 +15,7 @@ namespace fabricast::validation {
 namespace {
 
 constexpr double most_tokens = 9007199254740992.0;            // 2^53: counts stay exact in a double
-constexpr double most_bytes = 4611686018427387904.0;          // 2^62: sizes of whole tensors stay within 64 bits
+constexpr double most_tensor_bytes = 4611686018427387904.0;          // 2^62: sizes of whole tensors stay within 64 bits
 constexpr std::int64_t most_block_instances = std::int64_t{1} << 20;  // layer · micro-batch · chunk: a schedule holds some 20 ops for each
 
 double as_double(std::int64_t value) { return static_cast<double>(value); }
@@ -41,7 +41,7 @@ void check_totals(const Experiment& experiment) {
   const std::int64_t width = std::max({model.vocab_size, 2 * model.d_ff, 2 * (model.moe ? model.moe->d_ff : 0), model.d_model,
                                        model.n_heads * model.d_head});
   const double bytes = tokens * as_double(expert_rows) * as_double(width) * as_double(hw::element_bytes(hw::Precision::fp32));
-  if (bytes > most_bytes) hw::fail(place, fmt::format("makes tensors of {:.3g} bytes; at most 2^62 can be counted", bytes));
+  if (bytes > most_tensor_bytes) hw::fail(place, fmt::format("makes tensors of {:.3g} bytes; at most 2^62 can be counted", bytes));
 }
 
 void check_schedule_size(const Experiment& experiment) {

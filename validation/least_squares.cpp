@@ -1,6 +1,7 @@
 #include "validation/least_squares.hpp"
 
-#include <Eigen/Dense>
+#include <Eigen/Cholesky>
+#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -92,7 +93,7 @@ Normal normal_equations(const Problem& problem, const Values& values, const Valu
   const Eigen::Map<const Eigen::VectorXd> r(residuals.data(), static_cast<Eigen::Index>(residuals.size()));
   const Eigen::VectorXd weights = r.unaryExpr([corner](double x) { return std::abs(x) <= corner ? 1.0 : corner / std::abs(x); });
   const Eigen::MatrixXd weighted = weights.asDiagonal() * derivatives;
-  return {derivatives.transpose() * weighted, weighted.transpose() * r};
+  return {derivatives.transpose().lazyProduct(weighted), weighted.transpose().lazyProduct(r)};  // few columns: nothing to gain from blocks
 }
 
 /// (Jᵀ·W·J + damping · its diagonal)·step = −Jᵀ·W·r over the parameters that no bound holds.

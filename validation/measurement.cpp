@@ -132,7 +132,7 @@ Report summarize(const Experiment& experiment, const Forecast& median, const Mea
   fill_spreads(report, median, measurement.run);
   if (!measurement.on_modelled_cluster) forget_modelled_rates(report);
   const runtime::Machine& machine = measurement.run.machine;
-  report.memory = summarize_memory(median.schedule, Bytes(0),
+  report.memory = summarize_memory(median.schedule, ir::classes_by_size(median.schedule), Bytes(0),
                                    share_of_memory(machine, median.schedule.ranks.size(), measurement.on_modelled_cluster));
   report.measured = MeasuredFacts{measurement.backend,
                                   machine,

@@ -48,7 +48,7 @@ Seconds take(std::vector<ClassTime>& times, const ClassTime& wanted) {
   return time;
 }
 
-Seconds size(Seconds time) { return Seconds(std::abs(time.value())); }
+Seconds absolute(Seconds time) { return Seconds(std::abs(time.value())); }
 
 /// Classes that are in one of the two only count from or to 0.
 void fill_classes(ExperimentCheck& check, std::vector<ClassTime> before, const std::vector<ClassTime>& now) {
@@ -56,12 +56,12 @@ void fill_classes(ExperimentCheck& check, std::vector<ClassTime> before, const s
   for (const ClassTime& one : now) step += one.time;
   const auto add = [&](const ClassTime& one, Seconds was, Seconds is) {
     check.step_change += is - was;
-    if (differs(was.value(), is.value()) && size(is - was) > step * least_change) check.classes.push_back({one.kind, one.name, was, is});
+    if (differs(was.value(), is.value()) && absolute(is - was) > step * least_change) check.classes.push_back({one.kind, one.name, was, is});
   };
   for (const ClassTime& one : now) add(one, take(before, one), one.time);
   for (const ClassTime& gone : before) add(gone, gone.time, Seconds(0));
   std::stable_sort(check.classes.begin(), check.classes.end(),
-                   [](const ClassChange& a, const ClassChange& b) { return size(a.now - a.before) > size(b.now - b.before); });
+                   [](const ClassChange& a, const ClassChange& b) { return absolute(a.now - a.before) > absolute(b.now - b.before); });
 }
 
 }  // namespace

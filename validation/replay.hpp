@@ -13,6 +13,7 @@ namespace fabricast::validation {
 /// [rank][op]: end - start.
 using Durations = std::vector<std::vector<SimTime>>;
 
+/// Of a trace with a row for each rank.
 [[nodiscard]] Durations durations_of(const ir::Trace& trace);
 
 /// Ops are issued when those that they wait for have ended, communication starts when all members have arrived, and each op ends one

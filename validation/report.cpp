@@ -73,8 +73,9 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
   const OpClasses classes(schedule, forecast.instances);
   const hw::GpuCostModel fastest = fastest_gpu(forecast.cost);
   const ScheduleFacts facts(schedule, fastest);
-  const TimeAccount time = account_time(schedule, result.trace, classes);
-  ComputationAccount computation = account_computation(schedule, result.trace, classes, facts);
+  const ir::RankClasses by_size = ir::classes_by_size(schedule), ranks = alike_ranks(by_size, result.trace);
+  const TimeAccount time = account_time(schedule, result.trace, classes, ranks);
+  ComputationAccount computation = account_computation(schedule, result.trace, classes, facts, ranks);
 
   Report report;
   report.experiment = experiment.name;
@@ -93,11 +94,11 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
   report.time.interference = mean_of(result.slowed_by);
   report.floors = floors_of(computation, links, report.step);
   report.ops = std::move(computation.ops);
-  report.collectives = summarize_collectives(schedule, forecast.instances, result.instances, classes, time);
+  report.collectives = summarize_collectives(schedule, forecast.instances, result, classes, time, ranks);
   report.links = std::move(links.by_kind);
   report.hottest_links = std::move(links.hottest);
-  report.memory = summarize_memory(schedule, experiment.cluster.memory_reserve, hw::least_memory(experiment.cluster));
-  report.expert_load = summarize_expert_load(schedule);
+  report.memory = summarize_memory(schedule, by_size, experiment.cluster.memory_reserve, hw::least_memory(experiment.cluster));
+  report.expert_load = summarize_expert_load(schedule, by_size);
   report.critical_path = summarize_critical_path(schedule, forecast.instances, result.trace, classes);
   fill_error_bars(report, schedule, result.trace, classes, experiment.cluster);
   report.events = result.events;

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "strategies/ir/resolve.hpp"
@@ -35,29 +37,49 @@ ExpertLoad load_of(const std::vector<double>& rows) {
   return {most / mean, squares / static_cast<double>(rows.size()) / (mean * mean)};
 }
 
-}  // namespace
+/// A program's steps of one layer.
+struct LayerSteps {
+  ir::ProgramId program;
+  std::vector<ir::RoutingStep> steps;
+};
 
-ExpertLoad summarize_expert_load(const ir::Schedule& schedule) {
-  std::vector<StepsByLayer> steps;
-  for (const ir::Program& program : schedule.programs) steps.push_back(expert_steps(program));
-  std::map<std::int32_t, std::vector<double>> rows_by_layer;
-  for (std::size_t r = 0; r < schedule.ranks.size(); ++r) {
-    const Rank rank{static_cast<std::int32_t>(r)};
-    for (const auto& [layer, of_layer] : steps[schedule.ranks[r].program.index()]) {
+/// Of the ranks whose programs have the layer, in rank order.
+std::vector<double> rows_by_rank(const ir::Schedule& schedule, const ir::RankClasses& by_size, const std::vector<LayerSteps>& by_program) {
+  std::vector<std::optional<double>> rows_of(by_size.size());   // by class; nothing where the program lacks the layer
+  for (std::size_t c = 0; c < by_size.size(); ++c) {
+    const Rank rank = by_size.representatives[c];
+    for (const LayerSteps& layer : by_program) {
+      if (layer.program != schedule.ranks[rank.index()].program) continue;
       std::int64_t rows = 0;
-      for (const ir::RoutingStep step : of_layer) rows += ir::evaluate(ir::Extent{ir::Extent::Of::expert_rows, 1, step}, schedule, rank);
-      rows_by_layer[layer].push_back(static_cast<double>(rows));
+      for (const ir::RoutingStep step : layer.steps) rows += ir::evaluate(ir::Extent{ir::Extent::Of::expert_rows, 1, step}, schedule, rank);
+      rows_of[c] = static_cast<double>(rows);
     }
   }
-  if (rows_by_layer.empty()) return {};
+  std::vector<double> rows;
+  for (const std::int32_t rank_class : by_size.of) {
+    if (const auto& of_class = rows_of[static_cast<std::size_t>(rank_class)]) rows.push_back(*of_class);
+  }
+  return rows;
+}
+
+}  // namespace
+
+ExpertLoad summarize_expert_load(const ir::Schedule& schedule, const ir::RankClasses& by_size) {
+  std::map<std::int32_t, std::vector<LayerSteps>> layers;
+  for (std::size_t p = 0; p < schedule.programs.size(); ++p) {
+    for (auto& [layer, of_layer] : expert_steps(schedule.programs[p])) {
+      layers[layer].push_back({ir::ProgramId{static_cast<std::int32_t>(p)}, std::move(of_layer)});
+    }
+  }
+  if (layers.empty()) return {};
   ExpertLoad sum{0, 0};
-  for (const auto& [layer, rows] : rows_by_layer) {
-    const ExpertLoad load = load_of(rows);
+  for (const auto& [layer, by_program] : layers) {
+    const ExpertLoad load = load_of(rows_by_rank(schedule, by_size, by_program));
     sum.imbalance += load.imbalance;
     sum.variance += load.variance;
   }
-  const auto layers = static_cast<double>(rows_by_layer.size());
-  return {sum.imbalance / layers, sum.variance / layers};
+  const auto count = static_cast<double>(layers.size());
+  return {sum.imbalance / count, sum.variance / count};
 }
 
 }  // namespace fabricast::validation

@@ -1,37 +1,23 @@
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "strategies/ir/memory_plan.hpp"
-#include "strategies/ir/resolve.hpp"
 #include "validation/report_parts.hpp"
 
 namespace fabricast::validation {
 
 namespace {
 
-/// What tells one rank's plan from another's: its program and the sizes of its buffers.
-using MemoryNeed = std::pair<ir::ProgramId, std::vector<Bytes>>;
-
-MemoryNeed need_of(const ir::Schedule& schedule, Rank rank) {
-  MemoryNeed need{schedule.ranks[rank.index()].program, {}};
-  for (const ir::BufferSpec& buffer : schedule.program_of(rank).buffers) need.second.push_back(ir::bytes_of(buffer, schedule, rank));
-  return need;
-}
-
 struct RankPlan {
   Rank rank;
   ir::MemoryPlan plan;
 };
 
-/// Plans one rank of each distinct need; the first of the fullest.
-std::optional<RankPlan> fullest_rank(const ir::Schedule& schedule) {
-  std::set<MemoryNeed> seen;
+/// The first of the fullest.
+std::optional<RankPlan> fullest_rank(const ir::Schedule& schedule, const ir::RankClasses& by_size) {
   std::optional<RankPlan> fullest;
-  for (std::size_t r = 0; r < schedule.ranks.size(); ++r) {
-    const Rank rank{static_cast<std::int32_t>(r)};
-    if (!seen.insert(need_of(schedule, rank)).second) continue;
+  for (const Rank rank : by_size.representatives) {
     ir::MemoryPlan plan = ir::plan_memory(schedule, rank);
     if (!fullest || plan.peak > fullest->plan.peak) fullest = RankPlan{rank, std::move(plan)};
   }
@@ -59,9 +45,9 @@ void itemize(MemorySummary& memory, const ir::MemoryPlan& plan) {
 
 }  // namespace
 
-MemorySummary summarize_memory(const ir::Schedule& schedule, Bytes reserve, Bytes capacity) {
+MemorySummary summarize_memory(const ir::Schedule& schedule, const ir::RankClasses& by_size, Bytes reserve, Bytes capacity) {
   MemorySummary memory;
-  const auto fullest = fullest_rank(schedule);
+  const auto fullest = fullest_rank(schedule, by_size);
   if (fullest) {
     memory.fullest = fullest->rank;
     memory.peak = fullest->plan.peak;

@@ -1,5 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <map>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "hardware_models/collectives.hpp"
 #include "strategies/ir/resolve.hpp"
@@ -36,9 +40,79 @@ GroupSums sums_of(const ir::ResolvedCollective& collective, const sim::InstanceI
 
 BytesPerSecond rate(double bytes, Seconds time) { return BytesPerSecond(time > Seconds(0) ? bytes / time.value() : 0); }
 
-CollectiveSummary averaged(const OpClass& op_class, const std::map<ir::GroupId, GroupSums>& groups) {
+/// Accounts for the instances of one group after the other. Groups whose members are alike, one by one, share an account.
+class GroupAccounts {
+ public:
+  using Account = std::map<std::size_t, GroupSums>;   // by communication class
+
+  GroupAccounts(const ir::Schedule& schedule, const ir::Instances& instances, const sim::SimulationResult& result, const OpClasses& classes,
+                const ir::RankClasses& ranks)
+      : schedule_(schedule), instances_(instances), result_(result), classes_(classes), ranks_(ranks) {
+    for (const ir::Program& program : schedule.programs) begun_by_.push_back(begun_by(program));
+  }
+
+  [[nodiscard]] const Account& of(const ir::Group& group) {
+    std::vector<std::int32_t> key{static_cast<std::int32_t>(group.axis)};
+    for (const Rank rank : group.members) key.push_back(ranks_.of[rank.index()]);
+    const auto [place, is_new] = accounts_.try_emplace(std::move(key));
+    if (is_new) place->second = account(group);
+    return place->second;
+  }
+
+ private:
+  /// Ops whose rank is their instance's first member: of collectives if it is the group's, of messages if it sends.
+  struct Begun {
+    std::vector<ir::OpIndex> collectives, sends;
+  };
+  using BegunByAxis = std::array<Begun, ir::axis_count>;
+
+  static BegunByAxis begun_by(const ir::Program& program) {
+    BegunByAxis begun;
+    for (std::size_t i = 0; i < program.ops.size(); ++i) {
+      const ir::Work& work = program.ops[i].work;
+      const auto axis = axis_of(work);
+      if (!axis || std::holds_alternative<ir::Recv>(work)) continue;
+      Begun& on_axis = begun[static_cast<std::size_t>(*axis)];
+      auto& ops = std::holds_alternative<ir::Send>(work) ? on_axis.sends : on_axis.collectives;
+      ops.push_back(ir::OpIndex{static_cast<std::int32_t>(i)});
+    }
+    return begun;
+  }
+
+  [[nodiscard]] Account account(const ir::Group& group) const {
+    Account account;
+    for (const auto& [id, first] : instances_of(group)) {
+      const ir::Op& op = schedule_.program_of(first.rank).ops[first.op.index()];
+      account[classes_.of(first.rank, first.op)] +=
+          sums_of(ir::resolve_collective(schedule_, first.rank, op), result_.ran(instances_, first.rank, first.op));
+    }
+    return account;
+  }
+
+  /// With their first members, in the order of their ids.
+  [[nodiscard]] std::map<ir::InstanceId, ir::InstanceMember> instances_of(const ir::Group& group) const {
+    std::map<ir::InstanceId, ir::InstanceMember> first_members;
+    for (const Rank rank : group.members) {
+      const Begun& begun = begun_by_[schedule_.ranks[rank.index()].program.index()][static_cast<std::size_t>(group.axis)];
+      for (const ir::OpIndex op : begun.sends) first_members[instances_.at(rank, op)] = {rank, op};
+      if (rank != group.members.front()) continue;
+      for (const ir::OpIndex op : begun.collectives) first_members[instances_.at(rank, op)] = {rank, op};
+    }
+    return first_members;
+  }
+
+  const ir::Schedule& schedule_;
+  const ir::Instances& instances_;
+  const sim::SimulationResult& result_;
+  const OpClasses& classes_;
+  const ir::RankClasses& ranks_;
+  std::vector<BegunByAxis> begun_by_;                        // by program
+  std::map<std::vector<std::int32_t>, Account> accounts_;    // by axis and classes of the members
+};
+
+CollectiveSummary averaged(const OpClass& op_class, std::span<const GroupSums> groups) {
   GroupSums sum;
-  for (const auto& [group, sums] : groups) sum += sums;
+  for (const GroupSums& sums : groups) sum += sums;
   const auto n = static_cast<double>(std::max<std::size_t>(groups.size(), 1));
   CollectiveSummary result;
   result.label = op_class.label;
@@ -73,24 +147,20 @@ std::vector<HotLink> hottest(std::span<const hw::Link> links, std::span<const By
 }  // namespace
 
 std::vector<CollectiveSummary> summarize_collectives(const ir::Schedule& schedule, const ir::Instances& instances,
-                                                     std::span<const sim::InstanceInterval> instances_ran, const OpClasses& classes,
-                                                     const TimeAccount& time) {
-  std::vector<std::map<ir::GroupId, GroupSums>> by_class(classes.communication().size());
-  for (std::size_t i = 0; i < instances.all.size(); ++i) {
-    const ir::InstanceMember first = instances.all[i].members.front();
-    const std::size_t c = classes.of(first.rank, first.op);
-    const auto axis = static_cast<std::size_t>(*classes.communication()[c].axis);
-    const ir::Op& op = schedule.program_of(first.rank).ops[first.op.index()];
-    by_class[c][schedule.ranks[first.rank.index()].groups[axis]] +=
-        sums_of(ir::resolve_collective(schedule, first.rank, op), instances_ran[i]);
+                                                     const sim::SimulationResult& result, const OpClasses& classes, const TimeAccount& time,
+                                                     const ir::RankClasses& ranks) {
+  std::vector<std::vector<GroupSums>> by_class(classes.communication().size());
+  GroupAccounts accounts(schedule, instances, result, classes, ranks);
+  for (const ir::Group& group : schedule.groups) {
+    for (const auto& [c, sums] : accounts.of(group)) by_class[c].push_back(sums);
   }
-  std::vector<CollectiveSummary> result;
+  std::vector<CollectiveSummary> summaries;
   for (std::size_t c = 0; c < by_class.size(); ++c) {
-    result.push_back(averaged(classes.communication()[c], by_class[c]));
-    result.back().busy = time.busy[c];
-    result.back().exposed = time.exposed[c];
+    summaries.push_back(averaged(classes.communication()[c], by_class[c]));
+    summaries.back().busy = time.busy[c];
+    summaries.back().exposed = time.exposed[c];
   }
-  return result;
+  return summaries;
 }
 
 LinkAccount account_links(std::span<const hw::Link> links, std::span<const Bytes> carried, Seconds step) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 #include "validation/report_parts.hpp"
@@ -35,6 +36,57 @@ void clip(std::vector<Activity>& activities, TimeSpan span) {
   }
 }
 
+RankTime& operator+=(RankTime& sum, const RankTime& rank) {
+  sum.computation += rank.computation;
+  sum.communication += rank.communication;
+  sum.exposed += rank.exposed;
+  sum.idle += rank.idle;
+  sum.waiting += rank.waiting;
+  for (std::size_t c = 0; c < sum.class_busy.size(); ++c) {
+    sum.class_busy[c] += rank.class_busy[c];
+    sum.class_exposed[c] += rank.class_exposed[c];
+  }
+  return sum;
+}
+
+/// What the ops of one class come to.
+struct ClassComputation {
+  double count = 0, traffic = 0;
+  Flop flop;
+  SimTime busy;
+
+  ClassComputation& operator+=(const ClassComputation& other) {
+    count += other.count;
+    traffic += other.traffic;
+    flop += other.flop;
+    busy += other.busy;
+    return *this;
+  }
+};
+
+struct RankComputation {
+  std::vector<ClassComputation> classes;
+  Flop model_flop;
+  Seconds at_peak, roofline;
+};
+
+RankComputation computation_of(const ir::Schedule& schedule, const ir::Trace& trace, const OpClasses& classes, const ScheduleFacts& facts,
+                               Rank rank) {
+  RankComputation result;
+  result.classes.resize(classes.computation().size());
+  for (std::size_t i = 0; i < schedule.program_of(rank).ops.size(); ++i) {
+    const ir::OpIndex op{static_cast<std::int32_t>(i)};
+    const auto kernel = facts.of(rank, op);
+    if (!kernel) continue;
+    const ir::OpInterval& ran = trace.at(rank, op);
+    result.classes[classes.of(rank, op)] += {1, static_cast<double>(kernel->traffic.value()), kernel->flop, ran.end - ran.start};
+    result.model_flop += kernel->model_flop;
+    result.at_peak += kernel->at_peak;
+    result.roofline += kernel->roofline;
+  }
+  return result;
+}
+
 }  // namespace
 
 TimeSpan step_of(const ir::Trace& trace) {
@@ -49,26 +101,26 @@ TimeSpan step_of(const ir::Trace& trace) {
   return step.value_or(TimeSpan{});
 }
 
-TimeAccount account_time(const ir::Schedule& schedule, const ir::Trace& trace, const OpClasses& classes) {
+ir::RankClasses alike_ranks(const ir::RankClasses& by_size, const ir::Trace& trace) {
+  if (!trace.row_of.empty()) return ir::refine(by_size, trace.row_of);
+  std::vector<std::int32_t> own_rows(by_size.of.size());
+  std::iota(own_rows.begin(), own_rows.end(), 0);
+  return ir::refine(by_size, own_rows);
+}
+
+TimeAccount account_time(const ir::Schedule& schedule, const ir::Trace& trace, const OpClasses& classes, const ir::RankClasses& alike) {
   const std::size_t ranks = schedule.ranks.size(), class_count = classes.communication().size();
   const TimeSpan step = step_of(trace);
+  std::vector<RankTime> times;   // by class of ranks
+  for (const Rank rank : alike.representatives) {
+    auto activities = activities_of(schedule, trace, classes, rank);
+    clip(activities, step);
+    times.push_back(account(activities, step, class_count));
+  }
   RankTime sum;
   sum.class_busy.resize(class_count);
   sum.class_exposed.resize(class_count);
-  for (std::size_t i = 0; i < ranks; ++i) {
-    auto activities = activities_of(schedule, trace, classes, Rank{static_cast<std::int32_t>(i)});
-    clip(activities, step);
-    const RankTime rank = account(activities, step, class_count);
-    sum.computation += rank.computation;
-    sum.communication += rank.communication;
-    sum.exposed += rank.exposed;
-    sum.idle += rank.idle;
-    sum.waiting += rank.waiting;
-    for (std::size_t c = 0; c < class_count; ++c) {
-      sum.class_busy[c] += rank.class_busy[c];
-      sum.class_exposed[c] += rank.class_exposed[c];
-    }
-  }
+  for (const std::int32_t rank_class : alike.of) sum += times[static_cast<std::size_t>(rank_class)];
   TimeAccount result;
   result.total = {mean(sum.computation, ranks), mean(sum.communication, ranks), mean(sum.exposed, ranks),
                   mean(sum.idle, ranks),        mean(sum.waiting, ranks),       0,                            {}};
@@ -84,34 +136,23 @@ TimeAccount account_time(const ir::Schedule& schedule, const ir::Trace& trace, c
 }
 
 ComputationAccount account_computation(const ir::Schedule& schedule, const ir::Trace& trace, const OpClasses& classes,
-                                       const ScheduleFacts& facts) {
+                                       const ScheduleFacts& facts, const ir::RankClasses& alike) {
   const std::size_t ranks = schedule.ranks.size(), class_count = classes.computation().size();
-  std::vector<OpSummary> sums(class_count);
-  std::vector<SimTime> busy(class_count);
+  std::vector<RankComputation> computations;   // by class of ranks
+  for (const Rank rank : alike.representatives) computations.push_back(computation_of(schedule, trace, classes, facts, rank));
+  std::vector<ClassComputation> sums(class_count);
   ComputationAccount result;
-  for (std::size_t r = 0; r < ranks; ++r) {
-    const Rank rank{static_cast<std::int32_t>(r)};
-    Seconds at_peak, roofline;
-    for (std::size_t i = 0; i < schedule.program_of(rank).ops.size(); ++i) {
-      const ir::OpIndex op{static_cast<std::int32_t>(i)};
-      const auto kernel = facts.of(rank, op);
-      if (!kernel) continue;
-      const std::size_t c = classes.of(rank, op);
-      sums[c].count += 1;
-      sums[c].flop += kernel->flop;
-      sums[c].bytes += static_cast<double>(kernel->traffic.value());
-      busy[c] += trace.at(rank, op).end - trace.at(rank, op).start;
-      result.model_flop += kernel->model_flop;
-      at_peak += kernel->at_peak;
-      roofline += kernel->roofline;
-    }
-    result.at_peak = std::max(result.at_peak, at_peak);
-    result.roofline = std::max(result.roofline, roofline);
+  for (const std::int32_t rank_class : alike.of) {
+    const RankComputation& rank = computations[static_cast<std::size_t>(rank_class)];
+    for (std::size_t c = 0; c < class_count; ++c) sums[c] += rank.classes[c];
+    result.model_flop += rank.model_flop;
+    result.at_peak = std::max(result.at_peak, rank.at_peak);
+    result.roofline = std::max(result.roofline, rank.roofline);
   }
   for (std::size_t c = 0; c < class_count; ++c) {
     const OpClass& op_class = classes.computation()[c];
-    result.ops.push_back({op_class.label, op_class.kind, mean(sums[c].count, ranks), mean(busy[c], ranks),
-                          Flop(mean(sums[c].flop.value(), ranks)), mean(sums[c].bytes, ranks)});
+    result.ops.push_back({op_class.label, op_class.kind, mean(sums[c].count, ranks), mean(sums[c].busy, ranks),
+                          Flop(mean(sums[c].flop.value(), ranks)), mean(sums[c].traffic, ranks)});
   }
   return result;
 }

@@ -39,7 +39,8 @@ TraceValidation validate_trace(const ir::Schedule& schedule, const ir::Instances
   TraceValidation result;
   result.comparison = compare_traces(schedule, instances, predicted, measured);
   const OpClasses classes(schedule, instances);
-  const TimeAccount was = account_time(schedule, predicted, classes), is = account_time(schedule, measured, classes);
+  const ir::RankClasses ranks = ir::each_rank(schedule);
+  const TimeAccount was = account_time(schedule, predicted, classes, ranks), is = account_time(schedule, measured, classes, ranks);
   const Durations predicted_durations = durations_of(predicted), measured_durations = durations_of(measured);
   const std::size_t computations = classes.computation().size();
   for (std::size_t c = 0; c < result.comparison.classes.size(); ++c) {

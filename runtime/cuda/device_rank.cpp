@@ -49,7 +49,7 @@ DeviceRank::DeviceRank(const ir::Schedule& schedule, Rank rank, const ir::Instan
       plan_(std::move(plan)),
       arena_(plan_.peak),
       scores_(scores_of(schedule, rank)),
-      ops_(bind(schedule, rank, instances, plan_, arena_.span())),
+      ops_(runtime::bind(schedule, rank, instances, plan_, arena_.span())),
       fork_(make_event()) {
   const std::size_t count = std::max<std::size_t>(schedule.program_of(rank).streams.size(), 1);
   for (std::size_t s = 0; s < count; ++s) {

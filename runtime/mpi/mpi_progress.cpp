@@ -16,7 +16,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int life_tag = 0;                                       // on a communicator of its own
-constexpr std::size_t largest_message = std::size_t{1} << 30;     // MPI counts in int
 constexpr std::chrono::microseconds between_tests{20};
 constexpr milliseconds between_signs{250}, longest_silence{5000};
 

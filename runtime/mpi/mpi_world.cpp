@@ -26,7 +26,6 @@ namespace {
 constexpr int ping_tag = 1, gather_tag = 2;
 constexpr int ping_pongs = 50;
 constexpr unsigned seconds_to_end = 3;   // for MPI_Abort, which has been seen to hang
-constexpr std::size_t largest_message = std::size_t{1} << 30;
 
 std::int64_t now() { return Clock::now().time_since_epoch().count(); }
 

@@ -34,5 +34,7 @@ struct ResolvedCollective {
 
 /// `op` is the op of the first member (for send/recv, the sender).
 [[nodiscard]] ResolvedCollective resolve_collective(const Schedule& schedule, Rank member, const Op& op);
+/// The same, but an all-to-all in which every member has as much for every one has one count: that, instead of n·n.
+[[nodiscard]] ResolvedCollective resolve_briefly(const Schedule& schedule, Rank member, const Op& op);
 
 }  // namespace fabricast::ir

@@ -16,28 +16,28 @@ bool contributes_shards(hw::CollectiveKind kind) {
   return kind == hw::CollectiveKind::all_gather || kind == hw::CollectiveKind::reduce_scatter;
 }
 
-/// rows[s · n + d]: what member s dispatches to member d.
-std::vector<std::int64_t> dispatch_rows(const Schedule& schedule, std::span<const Rank> members, RoutingStep step) {
-  std::vector<std::int64_t> rows(members.size() * members.size(), 0);
-  for (std::size_t s = 0; s < members.size(); ++s) {
-    const RankBinding& sender = schedule.ranks[members[s].index()];
-    const auto to_each = std::span(rows).subspan(s * members.size(), members.size());
-    for (std::int32_t i = 0; i < sender.sources_dispatched; ++i) schedule.routing.add_rows_to(step, sender.source + i, to_each);
-  }
-  return rows;
+/// to_each[d]: what member s dispatches to member d.
+void dispatch_rows(const Schedule& schedule, Rank s, RoutingStep step, std::span<std::int64_t> to_each) {
+  std::fill(to_each.begin(), to_each.end(), 0);
+  const RankBinding& sender = schedule.ranks[s.index()];
+  for (std::int32_t i = 0; i < sender.sources_dispatched; ++i) schedule.routing.add_rows_to(step, sender.source + i, to_each);
 }
 
-std::vector<std::int64_t> transpose(const std::vector<std::int64_t>& square, std::size_t n) {
-  std::vector<std::int64_t> result(square.size());
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j < n; ++j) result[j * n + i] = square[i * n + j];
+/// What every member has for every one, where that is the same.
+std::optional<std::int64_t> equal_rows(const Schedule& schedule, std::span<const Rank> members, RoutingStep step) {
+  std::vector<std::int64_t> rows(members.size());
+  std::optional<std::int64_t> first;
+  for (const Rank sender : members) {
+    dispatch_rows(schedule, sender, step, rows);
+    if (!first) first = rows.front();
+    if (std::any_of(rows.begin(), rows.end(), [&](std::int64_t count) { return count != *first; })) return std::nullopt;
   }
-  return result;
+  return first;
 }
 
 class Resolve {
  public:
-  Resolve(const Schedule& schedule, Rank member) : schedule_(schedule), member_(member) {}
+  Resolve(const Schedule& schedule, Rank member, bool briefly) : schedule_(schedule), member_(member), briefly_(briefly) {}
 
   ResolvedCollective operator()(const Collective& c) const {
     ResolvedCollective result{c.kind, c.algorithm, c.axis, schedule_.group_of(member_, c.axis).members, {}, {}, {}};
@@ -57,10 +57,18 @@ class Resolve {
         hw::CollectiveKind::all_to_all, a.algorithm, Axis::expert, schedule_.group_of(member_, Axis::expert).members, {}, {},
         {Bytes(a.row_bytes), shape.top_k, shape.experts, a.direction == AllToAll::Direction::combine}};
     const std::size_t n = result.members.size();
-    auto rows = dispatch_rows(schedule_, result.members, a.step);
-    if (a.direction == AllToAll::Direction::combine) rows = transpose(rows, n);
-    result.counts.reserve(rows.size());
-    for (const std::int64_t count : rows) result.counts.push_back(Bytes(count * a.row_bytes));
+    if (const auto rows = briefly_ ? equal_rows(schedule_, result.members, a.step) : std::nullopt) {
+      result.counts = {Bytes(*rows * a.row_bytes)};
+      result.size = result.counts.front() * static_cast<std::int64_t>(n);
+      return result;
+    }
+    const bool combines = a.direction == AllToAll::Direction::combine;
+    result.counts.resize(n * n);
+    std::vector<std::int64_t> rows(n);
+    for (std::size_t s = 0; s < n; ++s) {
+      dispatch_rows(schedule_, result.members[s], a.step, rows);
+      for (std::size_t d = 0; d < n; ++d) result.counts[combines ? d * n + s : s * n + d] = Bytes(rows[d] * a.row_bytes);
+    }
     result.size = sum_of(result.counts) / static_cast<std::int64_t>(n);
     return result;
   }
@@ -85,12 +93,17 @@ class Resolve {
 
   const Schedule& schedule_;
   Rank member_;
+  bool briefly_;
 };
 
 }  // namespace
 
 ResolvedCollective resolve_collective(const Schedule& schedule, Rank member, const Op& op) {
-  return std::visit(Resolve(schedule, member), op.work);
+  return std::visit(Resolve(schedule, member, false), op.work);
+}
+
+ResolvedCollective resolve_briefly(const Schedule& schedule, Rank member, const Op& op) {
+  return std::visit(Resolve(schedule, member, true), op.work);
 }
 
 }  // namespace fabricast::ir

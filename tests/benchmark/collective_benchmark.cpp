@@ -27,6 +27,13 @@ ir::RoutingShape routing_shape(std::int32_t ranks, std::int32_t positions) {
   return {.layers = 1, .sources = ranks, .experts = positions, .top_k = 2, .expert_positions = positions, .tokens = 78 * positions};
 }
 
+/// One token more per rank than deals evenly: sizes that differ by a row.
+ir::RoutingShape uneven_shape(std::int32_t ranks) {
+  ir::RoutingShape shape = routing_shape(ranks, ranks);
+  ++shape.tokens;
+  return shape;
+}
+
 /// Rows per pair times U(0.5, 1.5), rescaled to what the source sends.
 std::vector<std::uint32_t> skewed_counts(const ir::RoutingShape& shape) {
   std::vector<std::uint32_t> counts;
@@ -45,15 +52,19 @@ std::vector<std::uint32_t> skewed_counts(const ir::RoutingShape& shape) {
   return counts;
 }
 
-ir::Schedule all_to_all(std::int32_t ranks, std::int32_t positions, bool skewed) {
-  const ir::RoutingShape shape = routing_shape(ranks, positions);
-  ir::RoutingPlan plan = skewed ? ir::RoutingPlan::from_counts(shape, 1, skewed_counts(shape)) : ir::RoutingPlan::uniform(shape, 1);
+ir::Schedule all_to_all(const ir::RoutingShape& shape, ir::RoutingPlan plan) {
+  const std::int32_t ranks = shape.sources, positions = shape.expert_positions;
   std::vector<ir::Replicas> hosts;
   for (std::int32_t expert = 0; expert < positions; ++expert) hosts.push_back({{expert}});
   plan.place_experts({hosts}, {});
   ir::HandMade made = ir::ExpertGrid{.positions = positions, .expert_tensor = 1, .replicas = ranks / positions}.make(std::move(plan));
   made.op(1, ir::AllToAll{ir::AllToAll::Direction::dispatch, {}, 8192});
   return made.schedule();
+}
+
+ir::Schedule all_to_all(std::int32_t ranks, std::int32_t positions, bool skewed) {
+  const ir::RoutingShape shape = routing_shape(ranks, positions);
+  return all_to_all(shape, skewed ? ir::RoutingPlan::from_counts(shape, 1, skewed_counts(shape)) : ir::RoutingPlan::uniform(shape, 1));
 }
 
 void run(benchmark::State& state, const ir::Schedule& schedule, sim::Fidelity fidelity) {
@@ -71,7 +82,13 @@ void uniform_all_to_all_of(benchmark::State& state) {
   const auto ranks = static_cast<std::int32_t>(state.range(0));
   run(state, all_to_all(ranks, ranks, false), sim::Fidelity::flow);
 }
-BENCHMARK(uniform_all_to_all_of)->Arg(128)->Arg(1024)->Unit(benchmark::kMillisecond);
+BENCHMARK(uniform_all_to_all_of)->Arg(128)->Arg(1024)->Arg(4096)->Unit(benchmark::kMillisecond);
+
+void uneven_all_to_all_of(benchmark::State& state) {
+  const ir::RoutingShape shape = uneven_shape(static_cast<std::int32_t>(state.range(0)));
+  run(state, all_to_all(shape, ir::RoutingPlan::uniform(shape, 1)), sim::Fidelity::flow);
+}
+BENCHMARK(uneven_all_to_all_of)->Arg(128)->Arg(1024)->Unit(benchmark::kMillisecond);
 
 void skewed_all_to_all_of(benchmark::State& state) {
   const auto ranks = static_cast<std::int32_t>(state.range(0));

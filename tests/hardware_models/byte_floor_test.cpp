@@ -349,4 +349,17 @@ TEST_CASE("the best algorithms reach the floor") {
         approximately(floor_seconds(CollectiveKind::all_to_all, group, exchanged, topology)));
 }
 
+TEST_CASE("one count that stands for all pieces of an all-to-all gives the floor of as many equal ones") {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    const Topology topology(cluster_of(seed % 2 == 0 ? FabricKind::fat_tree : FabricKind::rail_optimized, 6, 2, 3.0));
+    const std::vector<GpuId> group = random_group(random, topology);
+    const std::int64_t piece = random.below(1 << 20);
+    const std::vector<Bytes> one = filled(1, piece), all = filled(group.size() * group.size(), piece);
+    CHECK(floor_seconds(CollectiveKind::all_to_all, group, one, topology) == floor_seconds(CollectiveKind::all_to_all, group, all, topology));
+    CHECK(hw::size_of(CollectiveKind::all_to_all, group.size(), one) == hw::size_of(CollectiveKind::all_to_all, group.size(), all));
+  }
+}
+
 }  // namespace fabricast::byte_floor_test

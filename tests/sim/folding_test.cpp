@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
+#include "sim/compute_times.hpp"
 #include "sim/simulate.hpp"
 #include "tests/sim/random_schedule.hpp"
 #include "tests/sim/replays.hpp"
@@ -82,6 +84,15 @@ hw::ClusterSpec cluster_of(std::int64_t gpus, std::int64_t spines = 1) {
 TEST_CASE("in an all-to-all of equal sizes all ranks of a group are alike, and all groups") {
   CHECK(classes_where_equal(cluster_of(8), dispatches(8, 1, 1, 64)) == 1);
   CHECK(classes_where_equal(cluster_of(64), dispatches(8, 1, 8, 64)) == 1);
+}
+
+// Eight nodes of four below leaves of five nodes: a rank below the first leaf has 4·4 partners there and 3·4 below the other, a rank below
+// the second 2·4 and 5·4. The leaves' uplinks carry as much as each other.
+TEST_CASE("how many of its partners are near tells a rank apart, where all else is alike") {
+  hw::ClusterSpec cluster = cluster_of(40);
+  cluster.fabric.kind = hw::FabricKind::fat_tree;
+  cluster.fabric.nodes_per_leaf = 5;
+  CHECK(classes_where_equal(cluster, dispatches(32, 1, 1, 64)) == 2);
 }
 
 TEST_CASE("sizes that differ by a row leave classes, and folded and unfolded agree to the picosecond") {
@@ -270,6 +281,45 @@ TEST_CASE("on random clusters with faults, stragglers, differing nodes and share
   }
   CHECK(built > 30);
   CHECK(folded > 5);
+}
+
+std::optional<sim::Folding> folding_of(const hw::ClusterSpec& cluster, const ir::Schedule& schedule) {
+  const hw::Topology topology(cluster);
+  const sim::CostModel cost = sim::cost_model(cluster);
+  return sim::fold(schedule, topology, cost.collectives, sim::ComputeTimes(schedule, cost, topology));
+}
+
+// Transfers over hashed routes are listed one by one, though over a single spine the routes are those by destination, whose transfers are
+// counted. 64 tokens · 2 are as many rows for each of 8, 16 or 32 experts.
+TEST_CASE("counted or listed, the transfers of equal exchanges tell the same ranks and links apart, on worn clusters too") {
+  int folded = 0;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    CAPTURE(seed);
+    tests::Random random(seed);
+    hw::ClusterSpec cluster = with_sms(cluster_of(64));
+    cluster.fabric.kind = random.chance(50) ? hw::FabricKind::fat_tree : hw::FabricKind::rail_optimized;
+    cluster.fabric.nodes_per_leaf = random.between(1, 5);
+    cluster.fabric.oversubscription = static_cast<double>(random.between(1, 2));
+    if (random.chance(70)) tests::wear(cluster, random);
+    cluster.faults.nics.resize(std::min<std::size_t>(cluster.faults.nics.size(), 2));
+    cluster.faults.nvlinks.resize(std::min<std::size_t>(cluster.faults.nvlinks.size(), 1));
+    cluster.faults.slow_gpus.resize(std::min<std::size_t>(cluster.faults.slow_gpus.size(), 1));
+    cluster.fabric.spine_choice = hw::SpineChoice::by_destination;
+    hw::ClusterSpec hashed = cluster;
+    hashed.fabric.spine_choice = hw::SpineChoice::ecmp;
+    if (!tests::buildable(cluster)) continue;
+    const std::int32_t positions = 8 << random.between(0, 2), expert_tensor = 1 << random.between(0, 1);
+    const std::int32_t replicas = random.chance(50) ? 1 : 64 / positions / expert_tensor;   // one may fill some leaves and not others
+    const ir::Schedule schedule = dispatches(positions, expert_tensor, replicas, 64);
+    const auto counted = folding_of(cluster, schedule), listed = folding_of(hashed, schedule);
+    REQUIRE(counted.has_value() == listed.has_value());
+    if (!counted) continue;
+    ++folded;
+    REQUIRE(counted->class_of_rank == listed->class_of_rank);
+    REQUIRE(counted->class_of_link == listed->class_of_link);
+    classes_where_equal(cluster, schedule);
+  }
+  CHECK(folded > 20);
 }
 
 // Random schedules have a program per rank, so hardly anything folds there; grids of alike ranks on random fabrics do.

@@ -54,7 +54,8 @@ inline void scale_rates(hw::ClusterSpec& cluster, double factor) {
 }
 
 inline sim::SimulationResult replay(const hw::ClusterSpec& cluster, const ir::Schedule& schedule, sim::SimulateOptions options = {}) {
-  return sim::simulate(schedule, ir::match_instances(schedule), hw::Topology(cluster), sim::cost_model(cluster), options);
+  const ir::Instances instances = ir::match_instances(schedule);
+  return sim::of_each_rank(sim::simulate(schedule, instances, hw::Topology(cluster), sim::cost_model(cluster), options), instances);
 }
 
 inline SimTime last_end(const ir::Trace& trace) {

@@ -19,8 +19,8 @@ TEST_CASE("a report's times satisfy their identities on random traces") {
     const ir::Trace trace = tests::random_trace(schedule, 1'000'000, random);
     const ir::Instances instances = ir::match_instances(schedule);
     const OpClasses classes(schedule, instances);
-    const TimeAccount time = account_time(schedule, trace, classes);
-    const ComputationAccount computation = account_computation(schedule, trace, classes, ScheduleFacts(schedule, gpu));
+    const TimeAccount time = account_time(schedule, trace, classes, ir::each_rank(schedule));
+    const ComputationAccount computation = account_computation(schedule, trace, classes, ScheduleFacts(schedule, gpu), ir::each_rank(schedule));
     const TimeSpan span = step_of(trace);
     const auto step = static_cast<double>((span.end - span.start).value());
     const TimeSummary& total = time.total;
@@ -48,7 +48,7 @@ TEST_CASE("computation is averaged over ranks by label, and the floor is the bus
   const ir::Instances instances = ir::match_instances(schedule);
   const hw::GpuCostModel gpu(tests::test_gpu());
   const ComputationAccount account =
-      account_computation(schedule, trace, OpClasses(schedule, instances), ScheduleFacts(schedule, gpu));
+      account_computation(schedule, trace, OpClasses(schedule, instances), ScheduleFacts(schedule, gpu), ir::each_rank(schedule));
   REQUIRE(account.ops.size() == 1);
   CHECK(account.ops[0].label == "mlp");
   CHECK(account.ops[0].kind == "gemm");
@@ -69,9 +69,10 @@ TEST_CASE("a collective lasts from its first member's start to its last member's
   trace.ops = {{{SimTime(0), SimTime(10), SimTime(30)}}, {{SimTime(10), SimTime(10), SimTime(40)}}};
   const ir::Instances instances = ir::match_instances(schedule);
   const OpClasses classes(schedule, instances);
-  const TimeAccount time = account_time(schedule, trace, classes);
-  const auto ran = tests::intervals_of(instances, trace, Seconds(20e-12));
-  const auto summaries = summarize_collectives(schedule, instances, ran, classes, time);
+  const TimeAccount time = account_time(schedule, trace, classes, ir::each_rank(schedule));
+  sim::SimulationResult result;
+  result.instances = tests::intervals_of(instances, trace, Seconds(20e-12));
+  const auto summaries = summarize_collectives(schedule, instances, result, classes, time, ir::each_rank(schedule));
   REQUIRE(summaries.size() == 1);
   CHECK(summaries[0].label == "gather");
   CHECK(summaries[0].kind == "all_gather");
@@ -110,11 +111,11 @@ TEST_CASE("an empty schedule takes no time and divides by nothing") {
   trace.ops.resize(2);
   const ir::Instances instances = ir::match_instances(schedule);
   const OpClasses classes(schedule, instances);
-  const TimeAccount time = account_time(schedule, trace, classes);
+  const TimeAccount time = account_time(schedule, trace, classes, ir::each_rank(schedule));
   CHECK(step_of(trace).end == step_of(trace).start);
   CHECK(time.total.idle == Seconds(0));
   CHECK(time.total.overlap_fraction == 0);
-  CHECK(summarize_expert_load(schedule).imbalance == 1.0);
+  CHECK(summarize_expert_load(schedule, ir::classes_by_size(schedule)).imbalance == 1.0);
 }
 
 }  // namespace fabricast::report_parts_test

@@ -86,7 +86,7 @@ void check_trace(const Forecast& forecast) {
   for (auto& [track, intervals] : tracks) {
     for (std::size_t i = 1; i < intervals.size(); ++i) out_of_order += intervals[i].first < intervals[i - 1].second ? 1 : 0;
   }
-  for (const auto& rank : forecast.result.trace.ops) ops += rank.size();
+  for (const auto& rank : ir::of_each_rank(forecast.result.trace).ops) ops += rank.size();
   CHECK(slices == ops);
   CHECK(out_of_order == 0);
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "tests/validation/observed_step.hpp"
 #include "validation/forecast.hpp"
@@ -17,7 +18,9 @@ namespace fabricast::trace_validation_test {
 using namespace validation;
 
 Forecast forecast_of(const std::string& name) {
-  return forecast(load_experiment(std::filesystem::path(FABRICAST_SOURCE_DIR) / "configs/experiments" / (name + ".json")), {});
+  Forecast result = forecast(load_experiment(std::filesystem::path(FABRICAST_SOURCE_DIR) / "configs/experiments" / (name + ".json")), {});
+  result.result = sim::of_each_rank(std::move(result.result), result.instances);
+  return result;
 }
 
 /// The forecast's durations, those of one label times `factor`.

@@ -62,7 +62,8 @@ ExitCode ValidateCommand::judge_step(const std::string& trace_file) const {
   if (common_.json) json.emplace(*common_.json);
   const validation::Forecast forecast = validation::forecast(experiment, {});
   const ir::Trace trace = validation::as_trace(measured, forecast.schedule);
-  validation::TraceValidation result = validation::validate_trace(forecast.schedule, forecast.instances, forecast.result.trace, trace);
+  validation::TraceValidation result =
+      validation::validate_trace(forecast.schedule, forecast.instances, ir::of_each_rank(forecast.result.trace), trace);
   result.experiment = experiment.name;
   result.backend = measured.header.backend;
   if (json) {

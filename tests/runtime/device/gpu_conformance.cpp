@@ -1,5 +1,4 @@
 // The conformance suite on a real GPU, through the library that the programs open. Without one it says so and ends with 77.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
 #include <cstdio>

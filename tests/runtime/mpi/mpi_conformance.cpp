@@ -1,6 +1,5 @@
 // One process a rank, over MPI: the same conditions as on the host's threads, and the same numbers in every bit. Started by mpirun with 2 or
 // 8 processes, each of which checks the run of all.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
 #include <memory>

@@ -3,8 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <map>
+#include <tuple>
+#include <utility>
 #include <vector>
 
+#include "strategies/ir/split_mix.hpp"
 #include "strategies/ir/validate.hpp"
 #include "tests/strategies/ir/hand_made.hpp"
 
@@ -18,7 +23,7 @@ constexpr auto scatter = hw::CollectiveKind::reduce_scatter;
 Rank rank(std::int32_t value) { return Rank{value}; }
 OpIndex op(std::int32_t value) { return OpIndex{value}; }
 
-bool equal(const std::vector<InstanceMember>& a, const std::vector<InstanceMember>& b) {
+bool equal(const InstanceMembers& a, const std::vector<InstanceMember>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](InstanceMember x, InstanceMember y) { return x.rank == y.rank && x.op == y.op; });
 }
@@ -76,6 +81,88 @@ TEST_CASE("sends and receives match first-in first-out by source, destination an
   const auto back = instances.at(rank(0), op(3));                       // tag 3, the other way
   CHECK(back == instances.at(rank(1), op(3)));
   CHECK(equal(instances.all[back.index()].members, {{rank(1), op(3)}, {rank(0), op(3)}}));
+}
+
+/// Walks over all ranks and ops, and joins each collective to its group's list, each message to its peer's.
+std::vector<std::vector<InstanceMember>> listed(const Schedule& schedule) {
+  std::vector<std::vector<InstanceMember>> all;
+  std::map<std::pair<std::int32_t, std::size_t>, std::size_t> collectives;                      // by group and ordinal
+  std::map<std::tuple<std::int32_t, std::int32_t, std::int32_t>, std::array<std::vector<InstanceMember>, 2>> messages;
+  for (std::int32_t r = 0; r < static_cast<std::int32_t>(schedule.ranks.size()); ++r) {
+    std::map<std::int32_t, std::size_t> met;
+    const auto& ops = schedule.program_of(rank(r)).ops;
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      const InstanceMember self{rank(r), op(static_cast<std::int32_t>(i))};
+      if (const auto axis = collective_axis(ops[i].work)) {
+        const std::int32_t group = schedule.ranks[self.rank.index()].groups[static_cast<std::size_t>(*axis)].value;
+        const auto [place, is_new] = collectives.try_emplace({group, met[group]++}, all.size());
+        if (is_new) all.emplace_back(schedule.group_of(rank(r), *axis).members.size());
+        all[place->second][static_cast<std::size_t>(schedule.member_of(rank(r), *axis))] = self;
+      } else if (const auto* send = std::get_if<Send>(&ops[i].work)) {
+        messages[{r, schedule.group_of(rank(r), send->axis).members[static_cast<std::size_t>(send->peer)].value, send->tag}][0].push_back(self);
+      } else if (const auto* recv = std::get_if<Recv>(&ops[i].work)) {
+        messages[{schedule.group_of(rank(r), recv->axis).members[static_cast<std::size_t>(recv->peer)].value, r, recv->tag}][1].push_back(self);
+      }
+    }
+  }
+  for (const auto& [key, ends] : messages) {
+    for (std::size_t i = 0; i < ends[0].size(); ++i) all.push_back({ends[0][i], ends[1][i]});
+  }
+  return all;
+}
+
+/// Two stages of four ranks: tensor pairs (the second one counts backwards), data groups across them, pipeline pairs. Both stages' ops come
+/// in random order, but those of an axis and direction.
+Schedule two_stages(SplitMix64& random) {
+  HandMade made(8);
+  made.own_program(4);
+  for (const std::int32_t r : {5, 6, 7}) made.schedule().ranks[static_cast<std::size_t>(r)].program = ProgramId{1};
+  for (const std::int32_t r : {0, 4}) {
+    made.group(Axis::tensor, {r, r + 1});
+    made.group(Axis::tensor, {r + 3, r + 2});
+  }
+  made.group(Axis::data, {6, 2, 0, 4});
+  made.group(Axis::data, {1, 3, 5, 7});
+  for (const std::int32_t r : {0, 1, 2, 3}) made.group(Axis::pipeline, {r, r + 4});
+  const std::array<std::uint32_t, 2> gathers{random.below(5), random.below(5)};
+  const std::uint32_t reductions = random.below(5), messages = random.below(5);
+  for (const std::size_t stage : {0u, 1u}) {
+    std::array<std::uint32_t, 4> left{gathers[stage], reductions, messages, random.below(5)};
+    while (left[0] + left[1] + left[2] + left[3] > 0) {
+      const std::size_t kind = random.below(4);
+      if (left[kind] == 0) continue;
+      const auto tag = static_cast<std::int32_t>(--left[kind] % 2);
+      if (kind == 0) made.op_of(stage, 1, collective(gather, Axis::tensor, 1));
+      if (kind == 1) made.op_of(stage, 2, collective(scatter, Axis::data, 1));
+      if (kind == 2 && stage == 0) made.op_of(stage, 1, Send{Axis::pipeline, 1, tag, rows(1), 2});
+      if (kind == 2 && stage == 1) made.op_of(stage, 1, Recv{Axis::pipeline, 0, tag, rows(1), 2});
+      if (kind == 3) made.op_of(stage, 0, compute());
+    }
+  }
+  return made.schedule();
+}
+
+TEST_CASE("instances are those that a walk over all ranks and ops lists, in the same order") {
+  SplitMix64 random(3);
+  for (int i = 0; i < 200; ++i) {
+    CAPTURE(i);
+    const Schedule schedule = two_stages(random);
+    const auto expected = listed(schedule);
+    const Instances instances = match_instances(schedule);
+    REQUIRE(instances.all.size() == expected.size());
+    std::size_t members = 0, ops = 0;
+    for (std::size_t id = 0; id < expected.size(); ++id) {
+      REQUIRE(equal(instances.all[id].members, expected[id]));
+      for (const InstanceMember member : expected[id]) CHECK(instances.at(member.rank, member.op).index() == id);
+      members += expected[id].size();
+    }
+    for (std::int32_t r = 0; r < 8; ++r) {
+      for (std::int32_t o = 0; o < static_cast<std::int32_t>(schedule.program_of(rank(r)).ops.size()); ++o) {
+        if (instances.at(rank(r), op(o)).value >= 0) ++ops;
+      }
+    }
+    CHECK(ops == members);
+  }
 }
 
 TEST_CASE("members that disagree are named with their ops") {

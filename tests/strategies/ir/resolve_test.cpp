@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
@@ -120,6 +121,25 @@ TEST_CASE("all-to-all counts have the senders' rows and the receivers' columns, 
       }
     }
   }
+}
+
+TEST_CASE("briefly, an all-to-all of equal pieces has one count, any other the same as in full") {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    HandMade made = random_schedule(seed, false);
+    for (const auto direction : {AllToAll::Direction::dispatch, AllToAll::Direction::combine}) {
+      const Op op = all_to_all(direction, {0, 0, 0}, 6);
+      const auto full = resolve_collective(made.schedule(), rank(0), op), brief = resolve_briefly(made.schedule(), rank(0), op);
+      const auto other = [&](Bytes bytes) { return bytes != full.counts.front(); };
+      const bool all_equal = std::none_of(full.counts.begin(), full.counts.end(), other);
+      CHECK(brief.counts == (all_equal ? std::vector{full.counts.front()} : full.counts));
+      CHECK(brief.size == full.size);
+      CHECK(brief.members == full.members);
+    }
+  }
+  Schedule even = ExpertGrid{4, 2, 1, false}.make(block_plan(guide_like_shape())).schedule();
+  CHECK(resolve_briefly(even, rank(1), all_to_all(AllToAll::Direction::dispatch, {0, 0, 0}, 10)).counts == std::vector{Bytes(60)});
+  const Op gather = op_with(collective(hw::CollectiveKind::all_gather, Axis::tensor, 10));
+  CHECK(resolve_briefly(even, rank(0), gather).counts == resolve_collective(even, rank(0), gather).counts);
 }
 
 TEST_CASE("all-gather and reduce-scatter count each member's own shard and size the whole") {
