@@ -137,8 +137,10 @@ std::string gigabytes(BytesPerSecond bandwidth) { return fmt::format("{:.2f}", b
 }  // namespace
 
 CollectiveTiming time_collective(const hw::ClusterSpec& cluster, const CollectiveBench& bench, Bytes size) {
-  const hw::Topology topology(cluster);
-  const sim::CostModel cost = sim::cost_model(cluster);
+  return time_collective(hw::Topology(cluster), sim::cost_model(cluster), bench, size);
+}
+
+CollectiveTiming time_collective(const hw::Topology& topology, const sim::CostModel& cost, const CollectiveBench& bench, Bytes size) {
   const ir::Schedule schedule = schedule_of(bench, size);
   const ir::ResolvedCollective resolved = ir::resolve_collective(schedule, Rank{0}, schedule.programs.front().ops.front());
   CollectiveTiming timing;

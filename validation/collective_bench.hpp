@@ -8,6 +8,7 @@
 
 #include "hardware_models/cluster_spec.hpp"
 #include "hardware_models/collective_model.hpp"
+#include "hardware_models/topology.hpp"
 #include "sim/simulate.hpp"
 
 namespace fabricast::validation {
@@ -36,6 +37,9 @@ struct CollectiveTiming {
 
 /// Through the simulator, on an otherwise idle cluster. Throws std::invalid_argument where the algorithm does not run the kind on this group.
 [[nodiscard]] CollectiveTiming time_collective(const hw::ClusterSpec& cluster, const CollectiveBench& bench, Bytes size);
+/// The same for many on one cluster: its topology, and what its hardware and library cost.
+[[nodiscard]] CollectiveTiming time_collective(const hw::Topology& topology, const sim::CostModel& cost, const CollectiveBench& bench,
+                                               Bytes size);
 
 /// A table for people, in the columns of nccl-tests.
 [[nodiscard]] std::string collective_table(std::span<const CollectiveTiming> timings);

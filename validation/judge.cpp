@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "hardware_models/gpu_config.hpp"
+#include "validation/judge_collectives.hpp"
 #include "validation/predict_kernel.hpp"
 #include "validation/read_measurements.hpp"
 
@@ -38,12 +39,6 @@ void read_directory(const fs::path& folder, std::vector<Measurements>& sets, std
   if (!passed_over.empty()) skipped.push_back(folder.string() + ": passed over, as they are no measurements: " + passed_over);
 }
 
-bool wanted(const KernelMeasurement& row, const JudgeOptions& options) {
-  if (options.kinds.empty()) return true;
-  return std::any_of(options.kinds.begin(), options.kinds.end(),
-                     [&](const std::string& part) { return row.kind.find(part) != std::string::npos; });
-}
-
 /// The models of the systems, read once each.
 class Models {
  public:
@@ -64,7 +59,32 @@ class Models {
   std::map<std::string, std::optional<hw::GpuCostModel>> models_;
 };
 
+void judge_kernels(const Measurements& set, const JudgeOptions& options, Models& models, std::vector<AgreementRow>& rows,
+                   std::vector<std::string>& notes) {
+  if (set.kernels.empty()) return;
+  const hw::GpuCostModel* gpu = models.of(set.system);
+  if (gpu == nullptr) {
+    notes.push_back(fmt::format("{}: no profile for {}; name one with --gpu", set.source,
+                                set.system.empty() ? "the machine that was measured" : "system " + set.system));
+    return;
+  }
+  std::size_t cannot = 0;
+  for (const KernelMeasurement& row : set.kernels) {
+    if (!options.wants(row.kind)) continue;
+    if (!can_run(row, gpu->gpu())) {
+      ++cannot;
+      continue;
+    }
+    rows.push_back({set.system, row.kind, row.family, row.seconds, predicted(row, *gpu), row.place});
+  }
+  if (cannot > 0) notes.push_back(fmt::format("{}: {} rows in a precision that {} has no unit for", set.source, cannot, gpu->gpu().name));
+}
+
 }  // namespace
+
+bool JudgeOptions::wants(const std::string& kind) const {
+  return kinds.empty() || std::any_of(kinds.begin(), kinds.end(), [&](const std::string& part) { return kind.find(part) != std::string::npos; });
+}
 
 std::optional<fs::path> gpu_profile(const fs::path& configs, const std::string& system) {
   static const std::map<std::string, std::string> files{
@@ -92,26 +112,13 @@ std::vector<Measurements> read_sets(const std::vector<std::string>& paths, std::
 
 std::vector<AgreementRow> judge(const std::vector<Measurements>& sets, const JudgeOptions& options, std::vector<std::string>& notes) {
   Models models(options);
+  Clusters clusters(options);
   std::vector<AgreementRow> rows;
   for (const Measurements& set : sets) {
+    for (const auto& [reason, count] : set.left_out) notes.push_back(fmt::format("{}: {} rows left out: {}", set.source, count, reason));
     if (!options.system.empty() && set.system != options.system) continue;
-    if (set.kernels.empty()) continue;
-    const hw::GpuCostModel* gpu = models.of(set.system);
-    if (gpu == nullptr) {
-      notes.push_back(fmt::format("{}: no profile for {}; name one with --gpu", set.source,
-                                  set.system.empty() ? "the machine that was measured" : "system " + set.system));
-      continue;
-    }
-    std::size_t cannot = 0;
-    for (const KernelMeasurement& row : set.kernels) {
-      if (!wanted(row, options)) continue;
-      if (!can_run(row, gpu->gpu())) {
-        ++cannot;
-        continue;
-      }
-      rows.push_back({set.system, row.kind, row.family, row.seconds, predicted(row, *gpu), row.place});
-    }
-    if (cannot > 0) notes.push_back(fmt::format("{}: {} rows in a precision that {} has no unit for", set.source, cannot, gpu->gpu().name));
+    judge_kernels(set, options, models, rows, notes);
+    judge_collectives(set, options, clusters, rows, notes);
   }
   if (rows.empty()) throw hw::ConfigError("nothing left to judge: no row matches" + (notes.empty() ? std::string() : "; " + notes.front()));
   return rows;

@@ -50,6 +50,7 @@ struct CollectiveMeasurement {
   Seconds seconds, p10, p90;      // p10 and p90: the median where the source gives no spread
   std::int64_t repetitions = 0;   // 0: unknown
   Place place;
+  std::string caller;             // what called the library, where its times are not those of nccl-tests: "torch"
 };
 
 /// A kernel alone and beside a communication kernel that holds SMs and draws memory bandwidth.
@@ -63,13 +64,14 @@ struct InterferenceMeasurement {
 
 /// The measurements of one machine or, in published tables, of one system.
 struct Measurements {
-  std::string system;             // "h100_sxm": what a published table calls it; empty for files of one machine
+  std::string system;             // "h100_sxm", "h100_sxm_roce": GPU and, unless InfiniBand, network; empty for files of one machine
   std::string source, date;
   runtime::Machine machine;
   std::vector<KernelMeasurement> kernels;
   std::vector<CollectiveMeasurement> collectives;
   std::optional<Seconds> launch;
   std::vector<InterferenceMeasurement> interference;
+  std::map<std::string, std::int64_t> left_out;   // rows of the source that nothing above stands for, by reason
 };
 
 /// "gemm", "attention prefill", … and the precision.

@@ -1,4 +1,6 @@
 // Published tables of NCCL's collectives: aiconfigurator (one node), nccl-tests' tables from issues and guides, Vidur's profiles.
+#include <fmt/format.h>
+
 #include <array>
 #include <utility>
 
@@ -10,6 +12,8 @@ namespace fabricast::validation {
 namespace {
 
 using hw::CollectiveKind;
+
+constexpr std::int64_t most_collective_bytes = std::int64_t{1} << 42, most_members = 1 << 16;
 
 CollectiveKind kind_named(const CsvTable& table, const CsvTable::Row& row, std::string_view column) {
   constexpr std::array<std::pair<std::string_view, CollectiveKind>, 8> names{{{"all_reduce", CollectiveKind::all_reduce},
@@ -26,6 +30,25 @@ CollectiveKind kind_named(const CsvTable& table, const CsvTable::Row& row, std::
   table.fail(row, column, "is no collective that we know");
 }
 
+/// What a cluster's InfiniBand must give way to: "_roce", "_efa", or nothing. One node needs no network.
+std::string network_named(const std::string& fabric, std::int64_t nodes) {
+  if (nodes == 1) return {};
+  if (fabric.find("RoCE") != std::string::npos) return "_roce";
+  return fabric.find("EFA") != std::string::npos ? "_efa" : "";
+}
+
+Bytes size_of(const CsvTable& table, const CsvTable::Row& row, std::string_view column) {
+  const std::int64_t size = table.integer(row, column);
+  if (size < 0 || size > most_collective_bytes) table.fail(row, column, "is no size of a collective; write 0 to 4 TiB");
+  return Bytes(size);
+}
+
+std::int64_t count_of(const CsvTable& table, const CsvTable::Row& row, std::string_view column) {
+  const std::int64_t count = table.integer(row, column);
+  if (count < 1 || count > most_members) table.fail(row, column, fmt::format("is out of range; write 1 to {}", most_members));
+  return count;
+}
+
 void add(BySystem& into, const std::string& system, CollectiveMeasurement entry) {
   entry.p10 = entry.p90 = entry.seconds;
   into.of(system).collectives.push_back(std::move(entry));
@@ -33,16 +56,16 @@ void add(BySystem& into, const std::string& system, CollectiveMeasurement entry)
 
 void read_vidur(const CsvTable& table, const CsvTable::Row& row, BySystem& into, CollectiveKind kind, std::string_view column) {
   if (table.integer(row, "rank") != 0) return;   // every rank gives the same call
-  const std::int64_t workers = table.integer(row, "num_workers"), in_node = table.integer(row, "devices_per_node");
-  if (workers < 2 || in_node < 1 || workers % in_node != 0) return;
+  const std::int64_t workers = count_of(table, row, "num_workers"), in_node = count_of(table, row, "devices_per_node");
+  if (workers != in_node) return into.leave_out("on several nodes, of whose network the source says nothing");
   CollectiveMeasurement entry;
   entry.kind = kind;
-  entry.bytes = Bytes(table.integer(row, "size"));
-  entry.nodes = workers / in_node;
+  entry.bytes = size_of(table, row, "size");
   entry.gpus_per_node = in_node;
   entry.precision = hw::Precision::fp16;
   entry.seconds = checked_time(table.positive(row, column) * 1e-3, into.place(row));
   entry.place = into.place(row);
+  entry.caller = "torch";
   add(into, system_named(table.file), std::move(entry));
 }
 
@@ -51,8 +74,8 @@ void read_vidur(const CsvTable& table, const CsvTable::Row& row, BySystem& into,
 void read_nccl_intranode_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into) {
   CollectiveMeasurement entry;
   entry.kind = kind_named(table, row, "op");
-  entry.bytes = Bytes(table.integer(row, "size_bytes"));
-  entry.gpus_per_node = table.integer(row, "num_gpus");
+  entry.bytes = size_of(table, row, "size_bytes");
+  entry.gpus_per_node = count_of(table, row, "num_gpus");
   entry.precision = hw::Precision::fp16;
   entry.seconds = checked_time(table.positive(row, "latency_us") * 1e-6, into.place(row));
   entry.place = into.place(row);
@@ -62,17 +85,21 @@ void read_nccl_intranode_row(const CsvTable& table, const CsvTable::Row& row, By
 /// The shorter of the out-of-place and in-place times: both move the same bytes, and the table keeps a few disturbed ones.
 void read_nccl_tables_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into) {
   const std::string system = system_named(table.text(row, "gpu"));
-  if (system.empty() || table.text(row, "nodes").empty()) return;
+  if (system.empty()) return into.leave_out("no profile stands for " + table.text(row, "gpu"));
+  if (table.text(row, "nodes").empty()) return into.leave_out("the number of nodes is not given");
   CollectiveMeasurement entry;
   entry.kind = kind_named(table, row, "op");
-  entry.bytes = Bytes(table.integer(row, "size_bytes"));
-  entry.nodes = table.integer(row, "nodes");
-  entry.gpus_per_node = table.integer(row, "gpus") / entry.nodes;
+  entry.bytes = size_of(table, row, "size_bytes");
+  entry.nodes = count_of(table, row, "nodes");
+  const std::int64_t gpus = count_of(table, row, "gpus");
+  if (gpus % entry.nodes != 0) table.fail(row, "gpus", fmt::format("is no multiple of {} nodes", entry.nodes));
+  entry.gpus_per_node = gpus / entry.nodes;
   double time = table.positive(row, "time_us_oop");
   if (!table.text(row, "time_us_ip").empty()) time = std::min(time, table.positive(row, "time_us_ip"));
   entry.seconds = checked_time(time * 1e-6, into.place(row));
   entry.place = into.place(row);
-  add(into, system, std::move(entry));
+  const std::string network = table.find("fabric") ? network_named(table.text(row, "fabric"), entry.nodes) : std::string();
+  add(into, system + network, std::move(entry));
 }
 
 void read_vidur_all_reduce_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into) {

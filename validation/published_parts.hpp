@@ -17,6 +17,8 @@ class BySystem {
   explicit BySystem(const CsvTable& table) : table_(table) {}
 
   Measurements& of(const std::string& system);
+  /// A row that stands for nothing that is measured here.
+  void leave_out(const std::string& reason) { of("").left_out[reason] += 1; }
   [[nodiscard]] Place place(const CsvTable::Row& row) const { return {table_.file, row.line}; }
   [[nodiscard]] std::vector<Measurements> take() && { return std::move(systems_); }
 

@@ -195,6 +195,34 @@ TEST_CASE("validate judges the committed set, as table, JSON and CSV") {
   CHECK(nlohmann::json::parse(json.out).at("summary").size() == 2);
 }
 
+// Ring of 8 by the plain protocol: 10 us for the call, and 2 · 7/8 of 225 MB at half of NVLink's 450 GB/s.
+TEST_CASE("validate predicts a measured all-reduce on the cluster that is named") {
+  const TemporaryFolder folder("validate_collective");
+  nlohmann::json cluster = other_cluster();
+  cluster["node"]["in_switch_reduction"] = false;
+  cluster["node"]["nvlink_latency"] = "0 us";
+  auto& kernels = cluster["collectives"]["kernels"];
+  kernels["call"] = "0 us";
+  kernels["channel_rate"] = "1000 TB/s";
+  for (const char* mode : {"ll", "ll128", "simple"}) {
+    kernels[mode] = {{"call", "10 us"},        {"nvlink_step", "0 us"},  {"network_step", "0 us"}, {"nvlink_share", mode == std::string("simple") ? 0.5 : 0.01},
+                     {"network_share", 0.5}, {"fill", "0 us"},         {"fill_size", "1 B"}};
+  }
+  const std::string named = folder.write("cluster.json", cluster.dump()).string();
+  const std::string times = folder.write("c.csv", "kind,bytes,nodes,gpus_per_node,us\nall_reduce,225000000,1,8,1600\nall_reduce,8,9,8,1\n").string();
+  const Ran ran = run_fabricast("validate " + times + " --cluster " + named + " --json -");
+  REQUIRE_MESSAGE(ran.code == 0, ran.err);
+  const auto result = nlohmann::json::parse(ran.out);
+  REQUIRE(result.at("rows").size() == 1);
+  CHECK(result.at("rows")[0].at("predicted_seconds").get<double>() == doctest::Approx(1760e-6).epsilon(1e-6));
+  CHECK(result.at("rows")[0].at("error").get<double>() == doctest::Approx(0.1).epsilon(1e-6));
+  CHECK(result.at("summary")[0].at("kind") == "all_reduce in node from 64 KiB");
+  CHECK(ran.err.find("1 rows of collectives have more members than the cluster") != std::string::npos);
+  CHECK(run_fabricast("validate " + times + " --cluster " + named).out.find("all_reduce in node from 64 KiB") != std::string::npos);
+  check_input_at_fault("validate " + times, "name one with --cluster");
+  check_input_at_fault("validate " + times + " --cluster " + times, "c.csv");
+}
+
 TEST_CASE("calibrate, validate and import refuse what they cannot use in one line") {
   const TemporaryFolder folder("refused_cli");
   const std::string table = folder.write("t.csv", "kind,m,n,k,precision,us\ngemm,64,512,512,bf16,nan\n").string();

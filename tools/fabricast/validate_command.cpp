@@ -27,7 +27,7 @@ class ValidateCommand final : public Command {
 
   CommonOptions common_;
   std::vector<std::string> inputs_, kinds_;
-  std::optional<std::string> trace_, gpu_, csv_;
+  std::optional<std::string> trace_, gpu_, cluster_, csv_;
   std::string configs_ = "configs", system_;
   bool rows_ = false;
 };
@@ -36,8 +36,9 @@ ValidateCommand::ValidateCommand(Syntax& syntax) {
   syntax.arguments("sets", inputs_, "Measurements, published tables, or folders of them; with --trace the experiment that was measured",
                    "FILE|DIR");
   syntax.option("--trace", trace_, "Measured step, as `fabricast execute --measured` writes it: judge the forecast op by op", "FILE");
-  syntax.option("--gpu", gpu_, "Profile for all rows, whatever system they name", "FILE");
-  syntax.option("--configs", configs_, "Folder with the profiles of the systems that tables name", "DIR");
+  syntax.option("--gpu", gpu_, "Profile for all kernels, whatever system they name", "FILE");
+  syntax.option("--cluster", cluster_, "Cluster for all collectives, whatever system they name", "FILE");
+  syntax.option("--configs", configs_, "Folder with the profiles and clusters of the systems that tables name", "DIR");
   syntax.option("--system", system_, "Judge this system's rows only, such as h100_sxm", "NAME");
   syntax.option("--kind", kinds_, "Judge kinds that contain this text, such as 'gemm bf16'; repeatable", "TEXT");
   syntax.flag("--rows", rows_, "Print every row too");
@@ -46,6 +47,8 @@ ValidateCommand::ValidateCommand(Syntax& syntax) {
   syntax.example(
       "Example: how far the model is from published GEMM times\n"
       "  fabricast validate validation/published --kind gemm\n"
+      "Example: how far it is from what nccl-tests printed on a cluster of your own\n"
+      "  fabricast validate all_reduce.txt --cluster configs/clusters/h100_1x8.json\n"
       "Example: which ops make the forecast of a step wrong\n"
       "  fabricast execute configs/experiments/ep64_tp2_tiny.json --measured measured.jsonl\n"
       "  fabricast validate configs/experiments/ep64_tp2_tiny.json --trace measured.jsonl");
@@ -53,8 +56,8 @@ ValidateCommand::ValidateCommand(Syntax& syntax) {
 
 ExitCode ValidateCommand::judge_step(const std::string& trace_file) const {
   if (inputs_.size() != 1) throw UsageError("--trace judges one experiment, and " + std::to_string(inputs_.size()) + " were given");
-  if (gpu_ || csv_ || rows_ || !system_.empty() || !kinds_.empty()) {
-    throw UsageError("--gpu, --system, --kind, --rows and --csv are for sets of measurements, and have no meaning beside --trace");
+  if (gpu_ || cluster_ || csv_ || rows_ || !system_.empty() || !kinds_.empty()) {
+    throw UsageError("--gpu, --cluster, --system, --kind, --rows and --csv are for sets of measurements, and have no meaning beside --trace");
   }
   const validation::Experiment experiment = validation::load_experiment(inputs_.front(), common_.sets);
   const validation::MeasuredTrace measured = validation::read_measured_trace(trace_file);
@@ -79,6 +82,7 @@ ExitCode ValidateCommand::judge_sets() const {
   validation::JudgeOptions options;
   options.configs = configs_;
   if (gpu_) options.gpu = *gpu_;
+  if (cluster_) options.cluster = *cluster_;
   options.system = system_;
   options.kinds = kinds_;
   std::optional<Output> json, csv;

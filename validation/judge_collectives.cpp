@@ -1,0 +1,111 @@
+#include "validation/judge_collectives.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "hardware_models/cluster_config.hpp"
+#include "validation/collective_bench.hpp"
+#include "validation/experiment_document.hpp"
+
+namespace fabricast::validation {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using hw::CollectiveKind;
+
+constexpr Bytes bandwidth_decides_in_node(std::int64_t{64} << 10), bandwidth_decides_across(std::int64_t{16} << 20);
+
+/// The first GPUs of the first nodes.
+std::vector<GpuId> first_gpus(std::int64_t nodes, std::int64_t in_node, const hw::Topology& topology) {
+  std::vector<GpuId> gpus;
+  for (std::int64_t node = 0; node < nodes; ++node) {
+    for (std::int64_t slot = 0; slot < in_node; ++slot) gpus.push_back(GpuId{static_cast<std::int32_t>(node * topology.gpus_per_node() + slot)});
+  }
+  return gpus;
+}
+
+CollectiveBench bench_of(const CollectiveMeasurement& row, const hw::Topology& topology) {
+  CollectiveBench bench;
+  bench.kind = row.kind;
+  bench.algorithm = row.algorithm;
+  const bool one_to_one = row.kind == CollectiveKind::send;   // to the next GPU, on the next node where there are several
+  bench.group = one_to_one ? first_gpus(std::min<std::int64_t>(row.nodes, 2), row.nodes > 1 ? 1 : 2, topology)
+                           : first_gpus(row.nodes, row.gpus_per_node, topology);
+  return bench;
+}
+
+std::string members_of(std::int64_t nodes, std::int64_t in_node) {
+  return nodes == 1 ? fmt::format("{} GPUs", in_node) : fmt::format("{} x {} GPUs", nodes, in_node);
+}
+
+/// Why the row cannot be simulated there; nothing if it can.
+std::optional<std::string> reason_against(const CollectiveMeasurement& row, const hw::Topology& topology) {
+  if (row.bytes <= Bytes{}) return "move no bytes";
+  if (row.nodes * row.gpus_per_node < 2) return "have one member";
+  if (row.nodes > topology.nodes() || row.gpus_per_node > topology.gpus_per_node()) {
+    return fmt::format("have more members than the cluster, {} x {} GPUs; name a larger one with --cluster", topology.nodes(), topology.gpus_per_node());
+  }
+  std::vector<NodeId> nodes;
+  for (const GpuId gpu : first_gpus(row.nodes, row.gpus_per_node, topology)) nodes.push_back(topology.node_of(gpu));
+  if (row.algorithm != hw::CollectiveAlgorithm::automatic && !hw::applies(row.kind, row.algorithm, nodes)) {
+    return fmt::format("were run as {}, which the simulator does not run there", hw::name_of(row.algorithm));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+MeasuredCluster::MeasuredCluster(hw::ClusterSpec read) : spec(std::move(read)), topology(spec), cost(sim::cost_model(spec)) {}
+
+const MeasuredCluster* Clusters::of(const std::string& system) {
+  const auto known = clusters_.find(system);
+  if (known != clusters_.end()) return known->second.get();
+  const std::optional<fs::path> path = options_.cluster ? options_.cluster : cluster_file(options_.configs, system);
+  auto& cluster = clusters_[system];
+  if (path) cluster = std::make_unique<const MeasuredCluster>(hw::read_cluster(load_cluster_document(path->string())));
+  return cluster.get();
+}
+
+std::optional<fs::path> cluster_file(const fs::path& configs, const std::string& system) {
+  static const std::map<std::string, std::string> files{{"a100_sxm", "a100_16x8"}, {"a100_sxm_efa", "a100_16x8_efa"}, {"b200_sxm", "b200_16x8"},
+                                                        {"h100_sxm", "h100_16x8"}, {"h100_sxm_roce", "h100_16x8_roce"}, {"h200_sxm", "h200_16x8"},
+                                                        {"h800_sxm", "h800_16x8"}};
+  const auto found = files.find(system);
+  if (found == files.end()) return std::nullopt;
+  const fs::path path = configs / "clusters" / (found->second + ".json");
+  return fs::exists(path) ? std::optional<fs::path>(path) : std::nullopt;
+}
+
+std::string kind_of(const CollectiveMeasurement& row) {
+  const bool in_node = row.nodes == 1;
+  const bool large = row.bytes >= (in_node ? bandwidth_decides_in_node : bandwidth_decides_across);
+  return fmt::format("{}{} {} {} {}", hw::name_of(row.kind), row.caller.empty() ? "" : " by " + row.caller, in_node ? "in node" : "across nodes",
+                     large ? "from" : "below", in_node ? "64 KiB" : "16 MiB");
+}
+
+void judge_collectives(const Measurements& set, const JudgeOptions& options, Clusters& clusters, std::vector<AgreementRow>& rows,
+                       std::vector<std::string>& notes) {
+  std::map<std::string, std::size_t> left_out;
+  const MeasuredCluster* cluster = nullptr;
+  for (const CollectiveMeasurement& row : set.collectives) {
+    const std::string kind = kind_of(row);
+    if (!options.wants(kind)) continue;
+    if (cluster == nullptr) cluster = clusters.of(set.system);
+    if (cluster == nullptr) {
+      left_out[fmt::format("have no cluster that stands for {}; name one with --cluster",
+                           set.system.empty() ? "the machine that was measured" : "system " + set.system)] += 1;
+    } else if (const auto reason = reason_against(row, cluster->topology)) {
+      left_out[*reason] += 1;
+    } else {
+      const CollectiveTiming timing = time_collective(cluster->topology, cluster->cost, bench_of(row, cluster->topology), row.bytes);
+      rows.push_back({set.system, kind, members_of(row.nodes, row.gpus_per_node), row.seconds, timing.time, row.place});
+    }
+  }
+  for (const auto& [reason, count] : left_out) notes.push_back(fmt::format("{}: {} rows of collectives {}", set.source, count, reason));
+}
+
+}  // namespace fabricast::validation
