@@ -253,7 +253,7 @@ TEST_CASE("bench-collective prints a row per power of two, and the same as JSON"
 
 TEST_CASE("bench-collective reads every cluster that is shipped, those that name files for single nodes too") {
   for (const auto& file : fs::directory_iterator(fs::path(FABRICAST_SOURCE_DIR) / "configs/clusters")) {
-    const Ran ran = fabricast("bench-collective all_reduce --group 0,1,2,3,4,5,6,7 --bytes 1MiB --cluster " + file.path().string());
+    const Ran ran = fabricast("bench-collective all_reduce --group 0,1,2,3 --bytes 1MiB --cluster " + file.path().string());
     CHECK_MESSAGE(ran.code == 0, ran.err);
   }
 }

@@ -194,6 +194,21 @@ TEST_CASE("latencies and shares by kind come back, and sizes left out are predic
   }
 }
 
+// 90 rows of a kind, each with its own noise: 80 % ± 4 % (one standard deviation of the count) are expected inside.
+TEST_CASE("four in five rows that were left out lie in the intervals that the others give") {
+  std::vector<CollectiveMeasurement> rows;
+  for (int repeat = 0; repeat < 5; ++repeat) {
+    for (const CollectiveMeasurement& row : rows_in_node()) rows.push_back(row);
+  }
+  const CollectiveCalibration fit = calibrate_collectives(by_kind(0.8, 5e-6), measured(by_kind(0.4, 30e-6), rows, 0.05));
+  for (const hw::CalibratedKind& kind : fit.collectives.calibration.kinds) {
+    CAPTURE(kind.kind);
+    CHECK(kind.count == 90);
+    CHECK(kind.coverage > 0.7);
+    CHECK(kind.coverage < 0.9);
+  }
+}
+
 TEST_CASE("rows from which nothing can be learnt are refused") {
   const hw::ClusterSpec cluster = cluster_named("h100_1x8");
   const auto refused = [&](const Measurements& rows, const std::string& why) {
