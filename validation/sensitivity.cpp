@@ -31,7 +31,7 @@ void scale_software_latency(hw::CollectiveSpec& collectives, double f) {
   for (hw::TransferMode* mode : {&tokens.dispatch.mode, &tokens.combine.mode, &tokens.low_latency}) scale(*mode, f);
 }
 
-constexpr double change = 0.1;   // relative, either way
+constexpr double knob_change = 0.1;   // relative, either way
 
 /// Nodes that differ are scaled with the others.
 template <class Change>
@@ -108,10 +108,10 @@ std::vector<KnobEffect> sensitivity(const Experiment& experiment, const Forecast
   options.record_link_rates = false;
   std::vector<KnobEffect> effects;
   for (const Knob& knob : knobs) {
-    const double more = throughput_with(knob, 1 + change, experiment, base, options);
-    const double less = throughput_with(knob, 1 - change, experiment, base, options);
-    const double elasticity = std::log(more / less) / std::log((1 + change) / (1 - change));
-    effects.push_back({knob.name, knob.more_is_better ? change : -change, (knob.more_is_better ? more : less) - 1,
+    const double more = throughput_with(knob, 1 + knob_change, experiment, base, options);
+    const double less = throughput_with(knob, 1 - knob_change, experiment, base, options);
+    const double elasticity = std::log(more / less) / std::log((1 + knob_change) / (1 - knob_change));
+    effects.push_back({knob.name, knob.more_is_better ? knob_change : -knob_change, (knob.more_is_better ? more : less) - 1,
                        (knob.more_is_better ? less : more) - 1, elasticity});
   }
   std::stable_sort(effects.begin(), effects.end(), [](const KnobEffect& a, const KnobEffect& b) { return a.gain > b.gain; });
