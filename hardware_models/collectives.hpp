@@ -51,6 +51,7 @@ struct TokenRouting {
   Bytes row{1};
   std::int64_t top_k = 1, experts = 1;
   bool combine = false;              // rows go back to the tokens' owners
+  double reach = 1.0;                // share of the experts that one token's choices come from, where its groups (nodes) are limited
   friend auto operator<=>(const TokenRouting&, const TokenRouting&) = default;
 };
 

@@ -30,13 +30,13 @@ void add(std::vector<Transfer>& transfers, std::int32_t owner_side, std::int32_t
 
 double distinct_tokens(double tokens, double rows, const TokenRouting& routing) {
   if (tokens <= 0 || rows <= 0) return 0;
-  const double experts = static_cast<double>(routing.experts);
-  const double elsewhere = experts * (1 - rows / (tokens * static_cast<double>(routing.top_k)));
+  const double experts = static_cast<double>(routing.experts) * routing.reach, reached = tokens * routing.reach;
+  const double elsewhere = experts * (1 - rows / (reached * static_cast<double>(routing.top_k)));
   double miss = 1;
   for (std::int64_t i = 0; i < routing.top_k; ++i) {
     miss *= std::max(0.0, (elsewhere - static_cast<double>(i)) / (experts - static_cast<double>(i)));
   }
-  return std::min(rows, tokens * (1 - miss));
+  return std::min(rows, reached * (1 - miss));
 }
 
 TokenExchange token_exchange(const GroupLayout& layout, CollectiveCounts counts, const TokenRouting& routing) {

@@ -11,7 +11,8 @@ namespace fabricast::hw {
 
 /// How many of `tokens` tokens have at least one of their top_k choices in a set of experts that gets `rows` choices in all, on average: with
 /// q = rows / (tokens · top_k) and E experts, tokens · (1 - Π_{i<k} (E(1-q) - i) / (E - i)): k draws without replacement that miss a set of
-/// qE experts. Never more than rows or tokens.
+/// qE experts. Where a share r of the experts, in whole groups chosen by chance, is all that a token may choose from, a set within one group
+/// is there for r of the tokens: r · tokens of which draw from rE experts, qE of them in the set. Never more than rows or tokens. k <= rE.
 [[nodiscard]] double distinct_tokens(double tokens, double rows, const TokenRouting& routing);
 
 /// By the member that owns the tokens: the sender of a dispatch, the receiver of a combine.

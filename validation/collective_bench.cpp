@@ -64,7 +64,7 @@ ir::RoutingPlan routing_of(const CollectiveBench& bench, Bytes size) {
     counts.insert(counts.end(), row.begin(), row.end());
   }
   const ir::RoutingShape shape{.layers = 1, .sources = n, .experts = experts, .top_k = static_cast<std::int32_t>(bench.top_k),
-                               .expert_positions = n, .tokens = tokens};
+                               .expert_positions = n, .tokens = tokens, .reach = bench.reach};
   ir::RoutingPlan plan = ir::RoutingPlan::from_counts(shape, 1, std::move(counts));
   std::vector<ir::Replicas> hosts;
   for (std::int32_t expert = 0; expert < experts; ++expert) hosts.push_back({{expert / (experts / n)}});

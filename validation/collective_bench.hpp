@@ -22,6 +22,7 @@ struct CollectiveBench {
   std::int64_t top_k = 1, experts = 0;
   Bytes row{};
   bool combine = false;
+  double reach = 1.0;               // share of the experts that one token may choose from: hw::TokenRouting
   sim::Fidelity fidelity = sim::Fidelity::flow;
 };
 

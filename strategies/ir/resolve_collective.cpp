@@ -55,7 +55,7 @@ class Resolve {
     const RoutingShape& shape = schedule_.routing.shape();
     ResolvedCollective result{
         hw::CollectiveKind::all_to_all, a.algorithm, Axis::expert, schedule_.group_of(member_, Axis::expert).members, {}, {},
-        {Bytes(a.row_bytes), shape.top_k, shape.experts, a.direction == AllToAll::Direction::combine}};
+        {Bytes(a.row_bytes), shape.top_k, shape.experts, a.direction == AllToAll::Direction::combine, shape.reach}};
     const std::size_t n = result.members.size();
     if (const auto rows = briefly_ ? equal_rows(schedule_, result.members, a.step) : std::nullopt) {
       result.counts = {Bytes(*rows * a.row_bytes)};

@@ -30,6 +30,7 @@ struct RoutingShape {
   std::int32_t layers = 0, micro_batches = 1, chunks = 1, sources = 0, experts = 0, top_k = 0;
   std::int32_t expert_positions = 1;             // expert degree
   std::int64_t tokens = 0;                       // per source and micro-batch
+  double reach = 1.0;                            // hw::TokenRouting's; with from_counts only, and experts_of does not keep to it
 };
 
 /// Immutable but for place_experts, which comes before any question about positions. Arguments must be in the ranges of shape().

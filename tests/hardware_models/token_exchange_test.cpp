@@ -49,6 +49,17 @@ TEST_CASE("distinct tokens are those of a draw without replacement") {
   CHECK(hw::distinct_tokens(1000, 1000, routing(8, 256)) == doctest::Approx(1000 * (1 - miss)));
 }
 
+// Four experts in two groups, one group chosen by chance: both choices of a token are there, so half of the tokens come to a group and to each
+// of its experts; of eight experts in two groups, C(3,2)/C(4,2) = 1/2 of the pairs within a group miss a given one.
+TEST_CASE("tokens that may choose from one group of two come to it half as often, and then to fewer experts") {
+  TokenRouting limited = routing(2, 4);
+  limited.reach = 0.5;
+  CHECK(hw::distinct_tokens(100, 100, limited) == doctest::Approx(50));
+  CHECK(hw::distinct_tokens(100, 50, limited) == doctest::Approx(50));
+  limited.experts = 8;
+  CHECK(hw::distinct_tokens(100, 25, limited) == doctest::Approx(25));
+}
+
 TEST_CASE("one choice a token is one row a token, all choices are all tokens, and none are none") {
   CHECK(hw::distinct_tokens(100, 37, routing(1, 8)) == doctest::Approx(37));
   CHECK(hw::distinct_tokens(100, 400, routing(4, 8)) == doctest::Approx(100));

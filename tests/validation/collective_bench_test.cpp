@@ -114,6 +114,18 @@ TEST_CASE("a deduplicated dispatch runs at the floor of distinct tokens, a third
   CHECK(back.time.value() == about(merged.time.value(), 3e-3));
 }
 
+// Half of the tokens have experts on a node at all: T/2 · (1 - C(4,4)/C(8,4)) cross to each of 3.
+TEST_CASE("a dispatch whose tokens are limited to two nodes of four crosses with those that may go there") {
+  auto cluster = ideal_cluster(4, 4);
+  cluster.node.nvlink_bandwidth = BytesPerSecond(nvlink * 100);
+  const double rows_of = 65536, distinct = rows_of / 4 / 2 * (1 - 1 / 70.0);
+  CollectiveBench limited = tokens(cluster, CollectiveAlgorithm::deduplicated, 4);
+  limited.reach = 0.5;
+  const CollectiveTiming timing = time_collective(cluster, limited, Bytes(static_cast<std::int64_t>(rows_of) * 1024));
+  CHECK(timing.time.value() == about(3 * distinct * 1024 / nic, 3e-3));
+  CHECK(timing.ratio_to_floor == about(1.0, 3e-3));
+}
+
 TEST_CASE("the low-latency form sends every row straight to its destination") {
   const auto cluster = ideal_cluster(2, 4);
   const Bytes whole(std::int64_t{1} << 26);
