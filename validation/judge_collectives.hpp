@@ -40,7 +40,8 @@ class Clusters {
 /// bandwidth rather than latency decides.
 [[nodiscard]] std::string kind_of(const CollectiveMeasurement& row);
 
-/// Adds a row for each collective of the set on the first GPUs of the first nodes of its cluster; what is left out, and why, goes to `notes`.
+/// Adds a row for each collective and each exchange of tokens of the set, on the first GPUs of the first nodes of its cluster; what is left
+/// out, and why, goes to `notes`.
 void judge_collectives(const Measurements& set, const JudgeOptions& options, Clusters& clusters, std::vector<AgreementRow>& rows,
                        std::vector<std::string>& notes);
 

@@ -53,6 +53,20 @@ struct CollectiveMeasurement {
   std::string caller;             // what called the library, where its times are not those of nccl-tests: "torch"
 };
 
+/// A dispatch of tokens to experts, or the combine back, as a library of such kernels runs it.
+struct ExchangeMeasurement {
+  std::string kind, family;       // "dispatch 2 nodes from 512 tokens"; rows of one shape
+  hw::CollectiveAlgorithm algorithm = hw::CollectiveAlgorithm::deduplicated;   // or low_latency
+  bool combine = false;
+  std::int64_t nodes = 1, gpus_per_node = 1;
+  std::int64_t tokens = 0, top_k = 1, experts = 1;   // tokens of each rank, choices of each token, experts in all
+  Bytes row;                      // of one token
+  double reach = 1.0;             // share of the experts that one token may choose from
+  std::int64_t sms = 0;           // that the kernel held; 0: those of the profile
+  Seconds seconds;
+  Place place;
+};
+
 /// A kernel alone and beside a communication kernel that holds SMs and draws memory bandwidth.
 struct InterferenceMeasurement {
   hw::Kernel compute;
@@ -69,6 +83,7 @@ struct Measurements {
   runtime::Machine machine;
   std::vector<KernelMeasurement> kernels;
   std::vector<CollectiveMeasurement> collectives;
+  std::vector<ExchangeMeasurement> exchanges;
   std::optional<Seconds> launch;
   std::vector<InterferenceMeasurement> interference;
   std::map<std::string, std::int64_t> left_out;   // rows of the source that nothing above stands for, by reason

@@ -172,6 +172,10 @@ const std::vector<TableKind>& table_kinds() {
       {{"set", "op", "gpu", "nodes", "gpus", "size_bytes", "time_us_oop", "time_us_ip"}, read_nccl_tables_row},
       {{"time_stats.all_reduce.median", "num_workers", "size", "devices_per_node"}, read_vidur_all_reduce_row},
       {{"time_stats.send_recv.median", "num_workers", "size", "devices_per_node"}, read_vidur_send_row},
+      {{"system", "node_num", "num_token", "num_topk", "dispatch_sms", "dispatch_transmit_us", "combine_transmit_us"}, read_deepep_normal_row},
+      {{"system", "node_num", "num_token", "num_topk", "dispatch_avg_t_us", "combine_avg_t_us"}, read_deepep_low_latency_row},
+      {{"hardware", "kernel", "EP", "dispatch_us", "dispatch_GBps", "combine_us", "combine_GBps"}, read_deepep_document_row},
+      {{"platform", "ranks", "SMs", "kern_disp_fp8", "kern_disp_bf16", "kern_combine"}, read_hybrid_ep_row},
   };
   return kinds;
 }
@@ -196,9 +200,9 @@ Measurements& BySystem::of(const std::string& system) {
 }
 
 std::string system_named(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, const char*>, 8> names{{{"GB200", ""}, {"GH200", ""}, {"H100", "h100_sxm"}, {"h100", "h100_sxm"},
-                                                                           {"A100", "a100_sxm"}, {"a100", "a100_sxm"}, {"H800", "h800_sxm"},
-                                                                           {"h800", "h800_sxm"}}};
+  constexpr std::array<std::pair<std::string_view, const char*>, 10> names{{{"GB200", ""}, {"GH200", ""}, {"H100", "h100_sxm"}, {"h100", "h100_sxm"},
+                                                                            {"A100", "a100_sxm"}, {"a100", "a100_sxm"}, {"H800", "h800_sxm"},
+                                                                            {"h800", "h800_sxm"}, {"H200", "h200_sxm"}, {"B200", "b200_sxm"}}};
   for (const auto& [part, system] : names) {
     if (text.find(part) != std::string_view::npos) return system;
   }

@@ -34,6 +34,10 @@ void read_nccl_intranode_row(const CsvTable& table, const CsvTable::Row& row, By
 void read_nccl_tables_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
 void read_vidur_all_reduce_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
 void read_vidur_send_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
+void read_deepep_normal_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
+void read_deepep_low_latency_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
+void read_deepep_document_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
+void read_hybrid_ep_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
 
 /// "h100_sxm" from "H100 SXM", "a100_dgx", …; empty where no system that we know is named.
 [[nodiscard]] std::string system_named(std::string_view text);
