@@ -234,6 +234,7 @@ TEST_CASE("calibrate, validate and import refuse what they cannot use in one lin
   check_input_at_fault("validate " + table, "is not finite");
   check_input_at_fault("validate " + published + " --set a=1", "--set changes an experiment");
   check_input_at_fault("validate a.json b.json --trace t.jsonl", "--trace judges one experiment");
+  check_input_at_fault("validate a.json --trace t.jsonl --cluster c.json", "have no meaning beside --trace");
   check_input_at_fault("import nvidia-smi " + table, "did you mean 'nvidia-smi-topo'?");
   check_input_at_fault("import nvidia-smi-topo " + table, "name a cluster that does with --base");
   check_input_at_fault("import nccl-tests " + table, "t.csv: ");
