@@ -17,8 +17,10 @@ using RealMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::
 constexpr double epsilon = 1e-5;
 constexpr double rope_base = 10000.0;
 
-double silu(double x) { return x / (1.0 + std::exp(-x)); }
-double gelu(double x) { return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x))); }
+double reference_silu(double x) { return x / (1.0 + std::exp(-x)); }
+double reference_gelu(double x) {
+  return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+}
 
 class Reference {
  public:
@@ -110,9 +112,9 @@ class Reference {
   }
 
   RealMatrix activate(const RealMatrix& up) const {
-    if (!model_.gated) return up.unaryExpr(&gelu);
+    if (!model_.gated) return up.unaryExpr(&reference_gelu);
     const std::int64_t width = up.cols() / 2;
-    return up.leftCols(width).unaryExpr(&silu).cwiseProduct(up.rightCols(width));
+    return up.leftCols(width).unaryExpr(&reference_silu).cwiseProduct(up.rightCols(width));
   }
 
   [[nodiscard]] std::int64_t up_width(std::int64_t d_ff) const { return model_.gated ? 2 * d_ff : d_ff; }
