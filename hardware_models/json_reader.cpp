@@ -117,7 +117,7 @@ BytesPerSecond as_bandwidth(const JsonNode& node) {
 
 FlopPerSecond as_flop_rate(const JsonNode& node) {
   const FlopPerSecond value = as_quantity(node, parse_flop_rate, "989.4 TFLOP/s");
-  require_range(node, value, FlopPerSecond(1e9), FlopPerSecond(1e21), "1 GFLOP/s and 1000000 PFLOP/s");
+  require_range(node, value, FlopPerSecond(1e6), FlopPerSecond(1e21), "0.001 GFLOP/s and 1000000 PFLOP/s");
   return value;
 }
 

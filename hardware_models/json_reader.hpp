@@ -28,7 +28,7 @@ struct IntegerRange { std::int64_t least = 1, most = std::int64_t{1} << 40; };
 [[nodiscard]] Bytes as_bytes(const JsonNode& node);               // "80 GiB"
 [[nodiscard]] Seconds as_duration(const JsonNode& node);          // "1.5 us"; at most 1 s: configurations hold latencies
 [[nodiscard]] BytesPerSecond as_bandwidth(const JsonNode& node);  // "450 GB/s", "400 Gbit/s"; 1 MB/s to 1e18 B/s
-[[nodiscard]] FlopPerSecond as_flop_rate(const JsonNode& node);   // "989.4 TFLOP/s"; 1 GFLOP/s to 1e21 FLOP/s
+[[nodiscard]] FlopPerSecond as_flop_rate(const JsonNode& node);   // "989.4 TFLOP/s"; 0.001 GFLOP/s (many ranks on a core) to 1e21 FLOP/s
 
 /// Index of the node's text among `words`.
 [[nodiscard]] std::size_t as_choice(const JsonNode& node, const std::vector<std::string>& words);
