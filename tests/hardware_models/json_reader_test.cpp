@@ -113,6 +113,12 @@ TEST_CASE("a number's ends belong to its range") {
   CHECK(contains(read("d"), "must be a number from 1 to 2"));
 }
 
+TEST_CASE("a rate of many ranks on one core is read") {
+  const JsonNode node = object(R"({"f": "0.2 GFLOP/s"})");
+  ObjectReader reader(node);
+  CHECK(reader.flop_rate("f") == FlopPerSecond(2e8));
+}
+
 TEST_CASE("a quantity needs quotes and a unit, and a rate or time that no machine has is an error") {
   const JsonNode node = object(R"({"a": 80, "b": "80", "c": "80 Gib", "d": "0 GB/s",
                                    "e": "2 s", "f": "1 FLOP/s", "g": "1 s", "h": "0 s"})");
