@@ -34,7 +34,7 @@ hw::Precision require_one_precision(const ir::Schedule& schedule, std::string_vi
     for (const ir::Op& op : program.ops) {
       const auto precision = std::visit(PrecisionOf{}, op.work);
       if (!precision) continue;
-      if (found && *found != *precision) throw BackendUnavailable(fmt::format("{} needs one precision for all ops of a schedule", backend));
+      if (found && *found != *precision) throw BackendUnavailable(fmt::format("{} needs one precision for all ops of a schedule; leave out model.gemm_precision and dispatch_precision", backend));
       found = precision;
     }
   }

@@ -12,6 +12,15 @@ namespace {
 using ir::BufferKind;
 using ir::Extent;
 
+/// Where rows travel narrower than the model keeps them, an fp32 scale goes with each block (DeepEP's README: fp8 with scales by 128 channels).
+constexpr std::int64_t scaled_block = 128, scale_bytes = 4;
+
+std::int64_t dispatched_row_bytes(const ModelSpec& model) {
+  const std::int64_t bytes = model.d_model * hw::element_bytes(model.dispatch_precision());
+  const bool scaled = model.dispatch_precision() != model.precision;
+  return scaled ? bytes + scale_bytes * ((model.d_model + scaled_block - 1) / scaled_block) : bytes;
+}
+
 /// The block's fixed facts.
 struct Moe {
   const Emission& e;
@@ -26,6 +35,8 @@ struct Moe {
   [[nodiscard]] bool exchanges_in_pair() const {
     return e.degrees.expert_tensor > 1 && e.strategy.expert_input == ExpertInput::sequence_sharded;
   }
+  /// Of a row on its way to the experts.
+  [[nodiscard]] std::int64_t dispatched_bytes() const { return dispatched_row_bytes(e.model); }
 };
 
 Extent rows(Extent::Of of, ir::RoutingStep step) { return {of, 1, step}; }
@@ -34,16 +45,21 @@ ir::BufferId row_buffer(const Moe& m, std::string_view label, Extent extent, std
   return m.e.builder.buffer(label, kind, extent, width * m.e.shapes.element);
 }
 
+/// On the way to the experts.
+ir::BufferId dispatched_buffer(const Moe& m, std::string_view label, Extent extent, BufferKind kind = BufferKind::activations) {
+  return m.e.builder.buffer(label, kind, extent, m.dispatched_bytes());
+}
+
 void emit_permute(const Moe& m, std::string_view label, Extent extent, ir::BufferSlice in, ir::BufferId out, ir::BufferId indices) {
-  m.e.builder.add(stream::compute, label, hw::Permute<Extent>{extent, m.e.model.d_model, m.e.model.precision}, {in, whole(indices)},
+  m.e.builder.add(stream::compute, label, hw::Permute<Extent>{extent, m.e.model.d_model, m.e.model.dispatch_precision()}, {in, whole(indices)},
                   {whole(out)});
 }
 
 /// Sends rows to their experts' ranks; a group of one keeps them.
 ir::BufferId emit_dispatch(const Moe& m, ir::BufferId sent, std::int32_t chunk) {
   if (m.e.degrees.expert == 1) return sent;
-  const auto received = row_buffer(m, "dispatch", rows(Extent::Of::rows_received, m.step(chunk)), m.e.model.d_model, BufferKind::dispatch);
-  const ir::AllToAll work{ir::AllToAll::Direction::dispatch, m.step(chunk), m.e.hidden_bytes(), m.e.strategy.algorithms.expert};
+  const auto received = dispatched_buffer(m, "dispatch", rows(Extent::Of::rows_received, m.step(chunk)), BufferKind::dispatch);
+  const ir::AllToAll work{ir::AllToAll::Direction::dispatch, m.step(chunk), m.dispatched_bytes(), m.e.strategy.algorithms.expert};
   m.e.builder.add(stream::dispatch, "dispatch", work, {whole(sent)}, {whole(received)});
   return received;
 }
@@ -61,8 +77,9 @@ ir::BufferId emit_pair_exchange(const Moe& m, ir::BufferId in, std::int32_t chun
   const bool gathers = kind == hw::CollectiveKind::all_gather;
   const char* label = gathers ? "expert_all_gather" : "expert_reduce_scatter";
   const Extent own = rows(Extent::Of::rows_received, m.step(chunk));
-  const auto out = row_buffer(m, label, gathers ? rows(Extent::Of::expert_rows, m.step(chunk)) : own, m.e.model.d_model);
-  const ir::Collective work{kind, ir::Axis::expert_tensor, own, m.e.hidden_bytes(), m.e.strategy.algorithms.tensor, m.e.model.precision};
+  const auto out = gathers ? dispatched_buffer(m, label, rows(Extent::Of::expert_rows, m.step(chunk))) : row_buffer(m, label, own, m.e.model.d_model);
+  const ir::Collective work{kind, ir::Axis::expert_tensor, own, gathers ? m.dispatched_bytes() : m.e.hidden_bytes(),
+                            m.e.strategy.algorithms.tensor, gathers ? m.e.model.dispatch_precision() : m.e.model.precision};
   m.e.builder.add(gathers ? stream::expert_gather : stream::expert_scatter, label, work, {whole(in)}, {whole(out)});
   return out;
 }
@@ -70,8 +87,10 @@ ir::BufferId emit_pair_exchange(const Moe& m, ir::BufferId in, std::int32_t chun
 ir::BufferId emit_sort(const Moe& m, std::string_view label, ir::BufferId in, std::int32_t chunk, hw::RowOrder order) {
   if (!m.sorts) return in;
   const Extent extent = rows(Extent::Of::expert_rows, m.step(chunk));
-  const auto out = row_buffer(m, label, extent, m.e.model.d_model);
-  m.e.builder.add(stream::compute, label, hw::Permute<Extent>{extent, m.e.model.d_model, m.e.model.precision, order}, {whole(in)},
+  const bool arrived = order == hw::RowOrder::by_expert;
+  const auto out = arrived ? dispatched_buffer(m, label, extent) : row_buffer(m, label, extent, m.e.model.d_model);
+  const hw::Precision precision = arrived ? m.e.model.dispatch_precision() : m.e.model.precision;
+  m.e.builder.add(stream::compute, label, hw::Permute<Extent>{extent, m.e.model.d_model, precision, order}, {whole(in)},
                   {whole(out)});
   return out;
 }
@@ -84,13 +103,13 @@ ir::BufferId emit_experts(const Moe& m, ir::BufferId in, std::int32_t chunk) {
   const std::int64_t up_width = m.e.up_factor() * m.width;
   const char* up_label = m.e.gated() ? "expert_gate_up" : "expert_up";
   const auto up = row_buffer(m, up_label, all, up_width);
-  m.e.builder.add(stream::compute, up_label, hw::GroupedGemm<ir::ExpertRows>{by_expert, up_width, model.d_model, model.precision},
+  m.e.builder.add(stream::compute, up_label, hw::GroupedGemm<ir::ExpertRows>{by_expert, up_width, model.d_model, model.product_precision()},
                   {whole(in), whole(*m.weights.expert_gate_up)}, {whole(up)});
   const auto activated = row_buffer(m, "expert_activation", all, m.width);
   m.e.builder.add(stream::compute, "expert_activation", hw::Activation<Extent>{all, m.width, m.e.gated(), model.precision}, {whole(up)},
                   {whole(activated)});
   const auto out = row_buffer(m, "expert_down", all, model.d_model);
-  m.e.builder.add(stream::compute, "expert_down", hw::GroupedGemm<ir::ExpertRows>{by_expert, model.d_model, m.width, model.precision},
+  m.e.builder.add(stream::compute, "expert_down", hw::GroupedGemm<ir::ExpertRows>{by_expert, model.d_model, m.width, model.product_precision()},
                   {whole(activated), whole(*m.weights.expert_down)}, {whole(out)});
   return out;
 }
@@ -121,7 +140,7 @@ ir::BufferId emit_routed_experts(const Moe& m, ir::BufferId tokens_in, ir::Buffe
   for (std::int32_t c = 0; c < chunks; ++c) {
     m.e.builder.set_chunk(c);
     const Extent sent_rows = rows(Extent::Of::rows_sent, m.step(c));
-    const auto sent = row_buffer(m, "permute", sent_rows, m.e.model.d_model, BufferKind::dispatch);
+    const auto sent = dispatched_buffer(m, "permute", sent_rows, BufferKind::dispatch);
     emit_permute(m, "permute", sent_rows, rows_of(tokens_in, first_token(c), first_token(c + 1) - first_token(c)), sent, choices);
     arrived.push_back(emit_dispatch(m, sent, c));
   }

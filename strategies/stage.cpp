@@ -30,10 +30,15 @@ std::int64_t columns_of(const ir::ParameterShard& shard, std::int64_t members) {
 }
 
 /// This rank's part of the full matrix [rows, Σ blocks], split over the tensor group.
-ir::BufferId weight(const Emission& e, std::string_view label, BufferKind kind, std::int64_t rows, ir::ParameterShard shard) {
+ir::BufferId weight(const Emission& e, std::string_view label, BufferKind kind, std::int64_t rows, ir::ParameterShard shard,
+                    hw::Precision precision) {
   const std::int64_t columns = columns_of(shard, e.degrees.tensor);
   if (shard.split == Split::rows) rows /= e.degrees.tensor;
-  return e.builder.buffer(label, kind, Extent::constant(rows), columns * e.shapes.element, std::move(shard));
+  return e.builder.buffer(label, kind, Extent::constant(rows), columns * hw::element_bytes(precision), std::move(shard));
+}
+
+ir::BufferId weight(const Emission& e, std::string_view label, BufferKind kind, std::int64_t rows, ir::ParameterShard shard) {
+  return weight(e, label, kind, rows, std::move(shard), e.model.precision);
 }
 
 /// The same for each expert of the layer that the rank hosts, split over the expert-tensor group.
@@ -42,8 +47,8 @@ ir::BufferId expert_weight(const Emission& e, std::string_view label, std::int32
   shard.per_expert = true;
   const std::int64_t columns = columns_of(shard, e.degrees.expert_tensor);
   if (split == Split::rows) rows /= e.degrees.expert_tensor;
-  return e.builder.buffer(label, BufferKind::expert_weights, {Extent::Of::hosted_experts, rows, {layer, 0, 0}}, columns * e.shapes.element,
-                          std::move(shard));
+  return e.builder.buffer(label, BufferKind::expert_weights, {Extent::Of::hosted_experts, rows, {layer, 0, 0}},
+                          columns * hw::element_bytes(e.model.product_precision()), std::move(shard));
 }
 
 /// Columns of the first MLP matrix: gate and up, or up alone.
@@ -58,8 +63,9 @@ void add_expert_weights(const Emission& e, std::int32_t layer, LayerWeights& w) 
 
 void add_dense_weights(const Emission& e, std::int32_t layer, LayerWeights& w) {
   const std::int64_t d = e.model.d_model;
-  w.gate_up = weight(e, "mlp_gate_up_weight", BufferKind::dense_weights, d, shard_of(layer, up_blocks(e, e.model.d_ff), Split::columns));
-  w.down = weight(e, "mlp_down_weight", BufferKind::dense_weights, e.model.d_ff, shard_of(layer, {d}, Split::rows));
+  const hw::Precision precision = e.model.product_precision();
+  w.gate_up = weight(e, "mlp_gate_up_weight", BufferKind::dense_weights, d, shard_of(layer, up_blocks(e, e.model.d_ff), Split::columns), precision);
+  w.down = weight(e, "mlp_down_weight", BufferKind::dense_weights, e.model.d_ff, shard_of(layer, {d}, Split::rows), precision);
 }
 
 LayerWeights layer_weights(const Emission& e, std::int32_t layer) {
@@ -70,8 +76,8 @@ LayerWeights layer_weights(const Emission& e, std::int32_t layer) {
   qkv_shard.sharers = {1, sharers_of_kv_head, sharers_of_kv_head};
   LayerWeights w{};
   w.attention_norm = weight(e, "attention_norm_weight", BufferKind::norm_weights, 1, shard_of(layer, {m.d_model}, Split::none));
-  w.qkv = weight(e, "qkv_weight", BufferKind::attention_weights, m.d_model, std::move(qkv_shard));
-  w.output = weight(e, "output_weight", BufferKind::attention_weights, q_width, shard_of(layer, {m.d_model}, Split::rows));
+  w.qkv = weight(e, "qkv_weight", BufferKind::attention_weights, m.d_model, std::move(qkv_shard), m.product_precision());
+  w.output = weight(e, "output_weight", BufferKind::attention_weights, q_width, shard_of(layer, {m.d_model}, Split::rows), m.product_precision());
   w.mlp_norm = weight(e, "mlp_norm_weight", BufferKind::norm_weights, 1, shard_of(layer, {m.d_model}, Split::none));
   if (m.is_moe_layer(layer)) {
     add_expert_weights(e, layer, w);

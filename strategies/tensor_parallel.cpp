@@ -12,10 +12,11 @@ ir::BufferId activation(const Emission& e, std::string_view label, std::int64_t 
   return e.builder.buffer(label, BufferKind::activations, Extent::constant(rows), width * e.shapes.element);
 }
 
+/// A product of the layers.
 ir::BufferId emit_gemm(const Emission& e, std::string_view label, ir::BufferId in, ir::BufferId weight, std::int64_t rows, std::int64_t n,
-                       std::int64_t k, BufferKind kind = BufferKind::activations) {
-  const auto out = e.builder.buffer(label, kind, Extent::constant(rows), n * e.shapes.element);
-  e.builder.add(stream::compute, label, hw::Gemm<Extent>{Extent::constant(rows), n, k, e.model.precision}, {whole(in), whole(weight)},
+                       std::int64_t k) {
+  const auto out = activation(e, label, rows, n);
+  e.builder.add(stream::compute, label, hw::Gemm<Extent>{Extent::constant(rows), n, k, e.model.product_precision()}, {whole(in), whole(weight)},
                 {whole(out)});
   return out;
 }
@@ -102,7 +103,10 @@ void emit_head(const Emission& e, ir::BufferId hidden, ir::BufferId norm_weight,
   const auto normed = emit_norm(e, hidden, norm_weight, "final_norm");
   const auto gathered = gather_tokens(e, normed, "head_all_gather");
   const std::int64_t rows = e.workload.head_on_all_tokens ? e.shapes.tokens : e.shapes.sequences;
-  (void)emit_gemm(e, "head", gathered, head, rows, e.model.vocab_size / e.degrees.tensor, e.model.d_model, BufferKind::logits);
+  const std::int64_t columns = e.model.vocab_size / e.degrees.tensor;
+  const auto logits = e.builder.buffer("head", BufferKind::logits, Extent::constant(rows), columns * e.shapes.element);
+  e.builder.add(stream::compute, "head", hw::Gemm<Extent>{Extent::constant(rows), columns, e.model.d_model, e.model.precision},
+                {whole(gathered), whole(head)}, {whole(logits)});
 }
 
 }  // namespace fabricast::strategy

@@ -8,6 +8,7 @@
 
 #include "hardware_models/gpu_config.hpp"
 #include "validation/judge_collectives.hpp"
+#include "validation/judge_steps.hpp"
 #include "validation/predict_kernel.hpp"
 #include "validation/read_measurements.hpp"
 
@@ -119,6 +120,7 @@ std::vector<AgreementRow> judge(const std::vector<Measurements>& sets, const Jud
     if (!options.system.empty() && set.system != options.system) continue;
     judge_kernels(set, options, models, rows, notes);
     judge_collectives(set, options, clusters, rows, notes);
+    judge_steps(set, options, rows);
   }
   if (rows.empty()) throw hw::ConfigError("nothing left to judge: no row matches" + (notes.empty() ? std::string() : "; " + notes.front()));
   return rows;

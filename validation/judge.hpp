@@ -26,9 +26,8 @@ struct JudgeOptions {
 /// are no measurements are passed over and named in `skipped`. Throws hw::ConfigError.
 [[nodiscard]] std::vector<Measurements> read_sets(const std::vector<std::string>& paths, std::vector<std::string>& skipped);
 
-/// One row for each kernel that the system's GPU can run and each collective that its cluster can; what cannot be judged, and why, is added
-/// to `notes`. Throws hw::ConfigError for
-/// profiles that cannot be read and where nothing is left to judge.
+/// One row for each kernel that the system's GPU can run, each collective that its cluster can and each step; what cannot be judged, and why,
+/// is added to `notes`. Throws hw::ConfigError for profiles and experiments that cannot be read and where nothing is left to judge.
 [[nodiscard]] std::vector<AgreementRow> judge(const std::vector<Measurements>& sets, const JudgeOptions& options,
                                               std::vector<std::string>& notes);
 

@@ -76,6 +76,15 @@ struct InterferenceMeasurement {
   Place place;
 };
 
+/// A whole step of an experiment.
+struct StepMeasurement {
+  std::string experiment;         // its file, from the folder of the file that names it
+  std::vector<std::string> sets;  // "path.to.key=value", applied to it
+  std::string family;
+  Seconds seconds;
+  Place place;
+};
+
 /// The measurements of one machine or, in published tables, of one system.
 struct Measurements {
   std::string system;             // "h100_sxm", "h100_sxm_roce": GPU and, unless InfiniBand, network; empty for files of one machine
@@ -84,6 +93,7 @@ struct Measurements {
   std::vector<KernelMeasurement> kernels;
   std::vector<CollectiveMeasurement> collectives;
   std::vector<ExchangeMeasurement> exchanges;
+  std::vector<StepMeasurement> steps;
   std::optional<Seconds> launch;
   std::vector<InterferenceMeasurement> interference;
   std::map<std::string, std::int64_t> left_out;   // rows of the source that nothing above stands for, by reason

@@ -89,6 +89,27 @@ void add_seconds(hw::JsonNode& node, Seconds time) {
   std::get<hw::JsonNode::Object>(node.value).emplace_back("seconds", std::move(spread));
 }
 
+/// "a=1; b=2".
+std::vector<std::string> settings_in(const std::string& cell) {
+  std::vector<std::string> settings;
+  for (std::size_t begin = 0; begin < cell.size();) {
+    const std::size_t end = std::min(cell.find(';', begin), cell.size());
+    const std::size_t first = cell.find_first_not_of(' ', begin);
+    if (first < end) settings.push_back(cell.substr(first, end - first));
+    begin = end + 1;
+  }
+  return settings;
+}
+
+StepMeasurement read_step(const hw::JsonNode& node, Seconds time) {
+  hw::ObjectReader reader(node);
+  (void)reader.text("kind");
+  StepMeasurement step{reader.text("experiment"), settings_in(reader.optional_text("set").value_or("")), "", time, {node.file, node.line}};
+  step.family = reader.optional_text("family").value_or(step.experiment);
+  reader.finish();
+  return step;
+}
+
 /// The collectives of the table as one document in JSON's form.
 Measurements read_collectives(hw::JsonNode::Array entries, const std::string& file) {
   hw::JsonNode document{hw::JsonNode::Object{}, file, 0, ""};
@@ -111,6 +132,8 @@ Measurements read_rows(const CsvTable& table, const std::string& system, const U
     hw::JsonNode node = node_of(table, row, unit);
     if (kind == "launch") {
       result.launch = time;
+    } else if (kind == "step") {
+      result.steps.push_back(read_step(node, time));
     } else if (is_collective(kind)) {
       add_seconds(node, time);
       collectives.push_back(std::move(node));

@@ -23,12 +23,24 @@ constexpr IntegerRange expert_range{1, 1 << 16};
 constexpr double most_parameters = 9007199254740992.0;  // 2^53: counts stay exact in a double
 constexpr std::int64_t most_width_ratio = 16;           // n_heads · d_head against d_model; published models lie between 1/2 and 4
 
+const std::vector<std::pair<std::string, hw::Precision>> precisions{
+    {"bf16", hw::Precision::bf16}, {"fp16", hw::Precision::fp16}, {"fp8", hw::Precision::fp8}, {"fp32", hw::Precision::fp32}};
+
+void check_dispatch_precision(const hw::JsonNode& moe, const ModelSpec& model) {
+  const hw::Precision dispatched = model.dispatch_precision();
+  if (dispatched == model.precision || dispatched == model.product_precision()) return;
+  hw::fail(*moe.find("dispatch_precision"), fmt::format("is neither the model's precision, {}, nor what the experts' products read, {}; set "
+                                                        "gemm_precision to the same",
+                                                        hw::name_of(model.precision), hw::name_of(model.product_precision())));
+}
+
 void read_moe(const hw::JsonNode& node, ModelSpec& model) {
   ObjectReader reader(node);
   strategy::MoeSpec moe;
   moe.experts_per_layer = reader.integer("experts_per_layer", expert_range);
   moe.top_k = reader.integer("top_k", expert_range);
   moe.d_ff = reader.integer("d_ff", width_range);
+  moe.dispatch_precision = reader.optional_choice<hw::Precision>("dispatch_precision", precisions);
   model.moe_every = reader.optional_integer("every", layer_range).value_or(1);
   model.moe_first = reader.optional_integer("first", {0, layer_range.most}).value_or(0);
   reader.finish();
@@ -40,6 +52,7 @@ void read_moe(const hw::JsonNode& node, ModelSpec& model) {
     hw::fail(*node.find("first"), fmt::format("leaves no MoE layer, since layers are 0 to {}; lower it, or remove moe", model.layers - 1));
   }
   model.moe = moe;
+  check_dispatch_precision(node, model);
 }
 
 bool has_dense_layer(const ModelSpec& model) { return !model.moe || model.moe_first > 0 || (model.moe_every > 1 && model.layers > 1); }
@@ -83,9 +96,8 @@ ModelSpec read_model(const hw::JsonNode& node) {
   model.vocab_size = reader.integer("vocab_size", vocabulary_range);
   model.max_sequence_length = reader.integer("max_sequence_length", length_range);
   model.mlp = reader.choice<MlpKind>("mlp", {{"swiglu", MlpKind::swiglu}, {"gelu", MlpKind::gelu}});
-  using hw::Precision;
-  model.precision = reader.choice<Precision>(
-      "precision", {{"bf16", Precision::bf16}, {"fp16", Precision::fp16}, {"fp8", Precision::fp8}, {"fp32", Precision::fp32}});
+  model.precision = reader.choice<hw::Precision>("precision", precisions);
+  model.gemm_precision = reader.optional_choice<hw::Precision>("gemm_precision", precisions);
   model.causal = reader.optional_boolean("causal").value_or(true);
   model.tied_embeddings = reader.optional_boolean("tied_embeddings").value_or(false);
   if (const hw::JsonNode* moe = reader.optional_child("moe")) read_moe(*moe, model);

@@ -20,7 +20,8 @@ namespace fabricast::validation {
 [[nodiscard]] std::string to_json(const Measurements& measurements);
 
 /// Plain CSV: a column `kind`, columns named as the keys of a kernel or collective in "fabricast.measurements/1", empty where a row has
-/// no such key, and one column of times: seconds, ms or us. The rows of a grouped GEMM are separated by blanks. kind `launch` has no keys.
+/// no such key, and one column of times: seconds, ms or us. The rows of a grouped GEMM are separated by blanks. kind `launch` has no keys;
+/// kind `step` has `experiment` (a file, from the table's folder), `set` ("path.to.key=value; ...") and `family`.
 /// A column `system`, if there is one, sorts the rows into systems.
 [[nodiscard]] std::vector<Measurements> read_measurements_csv(const CsvTable& table);
 

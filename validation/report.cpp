@@ -86,7 +86,7 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
   report.tokens_per_step = schedule.tokens;
   report.step = to_seconds(span.end - span.start);
   report.model_flop_per_step = computation.model_flop;
-  report.peak = mean_peak(forecast, experiment.model.precision);
+  report.peak = mean_peak(forecast, experiment.model.product_precision());
   fill_rates(report);
 
   LinkAccount links = account_links(forecast.topology.links(), result.link_bytes, report.step);

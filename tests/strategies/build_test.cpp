@@ -245,4 +245,36 @@ TEST_CASE("building twice gives the same schedule") {
   for (std::size_t i = 0; i < a.programs[0].ops.size(); ++i) CHECK(a.programs[0].ops[i].after == guide().programs[0].ops[i].after);
 }
 
+TEST_CASE("products in fp8: their weights halve, their FLOP do not, and all else stays as wide") {
+  ModelSpec narrow = tests::guide_model();
+  narrow.gemm_precision = hw::Precision::fp8;
+  const ir::Schedule schedule = build(narrow, tests::guide_strategy());
+  for (const auto kind : {ir::BufferKind::attention_weights, ir::BufferKind::expert_weights}) {
+    CHECK(2 * weights_of(schedule, Rank{0}, kind) == weights_of(guide(), Rank{0}, kind));
+  }
+  for (const auto kind : {ir::BufferKind::embedding_weights, ir::BufferKind::norm_weights, ir::BufferKind::router_weights}) {
+    CHECK(weights_of(schedule, Rank{0}, kind) == weights_of(guide(), Rank{0}, kind));
+  }
+  CHECK(flop_by_label(schedule, Rank{0}) == flop_by_label(guide(), Rank{0}));
+  const std::set<std::string> products{"qkv_projection", "output_projection", "expert_gate_up", "expert_down"};
+  for (const ir::Op& op : schedule.program_of(Rank{0}).ops) {
+    const auto kernel = ir::resolve_kernel(op.work, schedule, Rank{0});
+    if (!kernel) continue;
+    const bool is_product = products.contains(schedule.label(op.label));
+    CHECK(std::visit([](const auto& shape) { return shape.precision; }, *kernel) == (is_product ? hw::Precision::fp8 : hw::Precision::bf16));
+  }
+  CHECK(std::get<ir::AllToAll>(first_op(schedule, Rank{0}, "dispatch").work).row_bytes == 2 * 4096);
+}
+
+TEST_CASE("rows dispatched in fp8: a byte a value and a scale for each 128, and results come back as wide as ever") {
+  ModelSpec narrow = tests::guide_model();
+  narrow.gemm_precision = narrow.moe->dispatch_precision = hw::Precision::fp8;
+  const ir::Schedule schedule = build(narrow, tests::guide_strategy());
+  constexpr std::int64_t row = 4096 + 4 * 4096 / 128, wide_row = 2 * 4096;
+  CHECK(std::get<ir::AllToAll>(first_op(schedule, Rank{0}, "dispatch").work).row_bytes == row);
+  CHECK(std::get<ir::Collective>(first_op(schedule, Rank{0}, "expert_all_gather").work).row_bytes == row);
+  CHECK(std::get<ir::Collective>(first_op(schedule, Rank{0}, "expert_reduce_scatter").work).row_bytes == wide_row);
+  CHECK(std::get<ir::AllToAll>(first_op(schedule, Rank{0}, "combine").work).row_bytes == wide_row);
+}
+
 }  // namespace fabricast::build_test

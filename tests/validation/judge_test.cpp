@@ -71,7 +71,7 @@ TEST_CASE("every table of the committed set is judged, by a shipped profile each
   for (const AgreementRow& row : published().rows) files.insert(row.place.file.substr(row.place.file.rfind('/') + 1));
   CHECK(files == std::set<std::string>{"attention_decode.csv", "attention_flashattention3.csv", "attention_prefill.csv", "collectives.csv",
                                        "collectives_nccl_tests.csv", "dispatch_deepep.csv", "dispatch_deepep_documents.csv",
-                                       "dispatch_deepep_low_latency.csv", "dispatch_hybrid_ep.csv", "gemm.csv", "gemm_fp8_h800.csv", "moe_layer.csv", "passes.csv"});
+                                       "dispatch_deepep_low_latency.csv", "dispatch_hybrid_ep.csv", "gemm.csv", "gemm_fp8_h800.csv", "moe_layer.csv", "passes.csv", "steps.csv"});
 }
 
 // Chosen by chance among 3094 and 2328 rows whose held-out median errors are 3.3 and 4.6 %.
@@ -115,6 +115,30 @@ TEST_CASE("a system without a profile is named, a file that is no measurement is
   CHECK(read_sets({folder.path().string()}, skipped).size() == 1);
   REQUIRE(skipped.size() == 1);
   CHECK(skipped[0].find("other.csv") != std::string::npos);
+}
+
+TEST_CASE("whole steps, to which nothing was fitted, are within 10 %") {
+  const AgreementSummary& steps = summary("h100_sxm", "step forward");
+  CHECK(steps.count == 2);
+  CHECK(steps.worst < 0.1);
+}
+
+TEST_CASE("a step is its experiment's, with what the row sets") {
+  const TemporaryFolder folder("steps");
+  const std::string experiment = root + "/configs/experiments/llama3_70b_fp8_tp2.json";
+  const auto predicted = [&](const std::string& set) {
+    const auto table = folder.write("steps.csv", "kind,experiment,set,seconds\nstep," + experiment + ",\"" + set + "\",1\n");
+    std::vector<std::string> notes;
+    return judge(read_sets({table.string()}, notes), shipped(), notes).front().predicted;
+  };
+  CHECK(predicted("workload.sequence_length=500") == predicted("workload.sequence_length=5000; workload.sequence_length=500"));
+  CHECK(predicted("workload.sequence_length=500") < predicted(""));
+}
+
+TEST_CASE("a step without its experiment is refused by line") {
+  const TemporaryFolder folder("no_step");
+  CHECK(message_of({folder.write("a.csv", "kind,experiment,ms\nstep,,1\n").string()}, shipped()).find("a.csv:2: ") != std::string::npos);
+  CHECK(message_of({folder.write("b.csv", "kind,experiment,ms\nstep,none.json,1\n").string()}, shipped()).find("none.json") != std::string::npos);
 }
 
 }  // namespace fabricast::judge_test

@@ -109,4 +109,21 @@ TEST_CASE("a model whose parameters cannot be counted is an error") {
                        "m.json:1: the model would have 5.67e+22 parameters; at most 2^53 can be counted", hw::ConfigError);
 }
 
+TEST_CASE("products and dispatched rows may be narrower than the model") {
+  const ModelSpec same = read(small_model);
+  CHECK(same.product_precision() == hw::Precision::bf16);
+  CHECK(same.dispatch_precision() == hw::Precision::bf16);
+  const ModelSpec narrow = read(replaced(replaced(small_model, "\"precision\": \"bf16\"", "\"precision\": \"bf16\", \"gemm_precision\": \"fp8\""), "\"top_k\": 2",
+                                         "\"top_k\": 2, \"dispatch_precision\": \"fp8\""));
+  CHECK(narrow.precision == hw::Precision::bf16);
+  CHECK(narrow.product_precision() == hw::Precision::fp8);
+  CHECK(narrow.dispatch_precision() == hw::Precision::fp8);
+}
+
+TEST_CASE("rows are dispatched as the model keeps them or as its products read them") {
+  CHECK(error_of("\"top_k\": 2", "\"top_k\": 2, \"dispatch_precision\": \"fp8\"") ==
+        "m.json:4: /moe/dispatch_precision: \"fp8\": is neither the model's precision, bf16, nor what the experts' products read, bf16; set gemm_precision "
+        "to the same");
+}
+
 }  // namespace fabricast::model_config_test
