@@ -87,13 +87,25 @@ Parts parts_of(const CutLevel& level, std::span<const GpuId> gpu_of, const Reach
   return parts;
 }
 
-// Each member of a part has a piece for each member of the others, and they for it.
-std::vector<Crossing> cross_equal_all_to_all(const Parts& parts, Bytes piece) {
-  std::vector<Crossing> crossings;
+// As cross_all_to_all by all counts: what stays in a part is as many pieces of each pair of kinds as its members make.
+std::vector<Crossing> cross_all_to_all(const Parts& parts, const PieceTable& table) {
+  const std::vector<Bytes> sent = sent_by(table), received = received_by(table);
+  std::vector<Crossing> crossings(parts.size());
   for (std::size_t part = 0; part < parts.size(); ++part) {
-    const auto inside = static_cast<std::int64_t>(parts.members_of(part).size()), all = static_cast<std::int64_t>(parts.members.size());
-    const Bytes crossing = piece * (inside * (all - inside));
-    crossings.push_back({crossing, crossing});
+    std::vector<std::int64_t> send(sent.size()), receive(received.size());
+    for (const std::int32_t member : parts.members_of(part)) {
+      ++send[table.sends_as[member]];
+      ++receive[table.receives_as[member]];
+    }
+    Bytes stays{};
+    for (std::int32_t s = 0; s < table.senders; ++s) {
+      if (send[s] == 0) continue;
+      crossings[part].out += sent[s] * send[s];
+      for (std::int32_t r = 0; r < table.receivers; ++r) stays += table.between(s, r) * (send[s] * receive[r]);
+    }
+    for (std::int32_t r = 0; r < table.receivers; ++r) crossings[part].in += received[r] * receive[r];
+    crossings[part].out -= stays;
+    crossings[part].in -= stays;
   }
   return crossings;
 }
@@ -156,8 +168,7 @@ std::vector<Crossing> crossings_of(CollectiveKind kind, const Parts& parts, Coll
     case CollectiveKind::all_gather: return cross_all_gather(parts, counts);
     case CollectiveKind::reduce_scatter: return cross_reduce_scatter(parts, counts);
     case CollectiveKind::broadcast: return cross_broadcast(parts, counts[0]);
-    case CollectiveKind::all_to_all:
-      return counts.size() == 1 ? cross_equal_all_to_all(parts, counts[0]) : cross_all_to_all(parts, counts);
+    case CollectiveKind::all_to_all: return cross_all_to_all(parts, counts);
     case CollectiveKind::send: return cross_send(parts, counts[0]);
   }
   throw std::invalid_argument("unknown collective kind");
@@ -169,13 +180,30 @@ Seconds average_all_reduce_floor(const Parts& parts, Bytes size) {
   return 2.0 * static_cast<double>(parts.size() - 1) * (size / bandwidth);
 }
 
-Seconds floor_of_level(CollectiveKind kind, const Parts& parts, CollectiveCounts counts, bool switches_reduce) {
+Seconds slowest(const Parts& parts, std::span<const Crossing> crossings) {
   Seconds floor{};
-  const std::vector<Crossing> crossings = crossings_of(kind, parts, counts);
   for (std::size_t part = 0; part < crossings.size(); ++part) {
     floor = std::max(floor, std::max(crossings[part].out, crossings[part].in) / parts.bandwidth[part]);
   }
+  return floor;
+}
+
+Seconds floor_of_level(CollectiveKind kind, const Parts& parts, CollectiveCounts counts, bool switches_reduce) {
+  Seconds floor = slowest(parts, crossings_of(kind, parts, counts));
   if (kind == CollectiveKind::all_reduce && !switches_reduce) floor = std::max(floor, average_all_reduce_floor(parts, counts[0]));
+  return floor;
+}
+
+/// The largest floor of any level that has several parts.
+template <class FloorOf>
+Seconds largest_floor(std::span<const GpuId> gpu_of, const Topology& topology, FloorOf floor_of) {
+  Seconds floor{};
+  if (gpu_of.size() < 2) return floor;
+  const Reach reach = reach_of(gpu_of, topology);
+  for (const CutLevel& level : topology.cut_levels()) {
+    const Parts parts = parts_of(level, gpu_of, reach);
+    if (parts.size() > 1) floor = std::max(floor, floor_of(level, parts));
+  }
   return floor;
 }
 
@@ -218,33 +246,24 @@ std::vector<Crossing> cross_tokens(const Parts& parts, const TokenExchange& exch
 }  // namespace
 
 Seconds token_exchange_floor(std::span<const GpuId> gpu_of, CollectiveCounts counts, const Topology& topology, const TokenRouting& tokens) {
-  Seconds floor{};
-  if (gpu_of.size() < 2) return floor;
+  if (gpu_of.size() < 2) return Seconds(0);
   std::vector<NodeId> node_of;
   for (const GpuId gpu : gpu_of) node_of.push_back(topology.node_of(gpu));
   const GroupLayout layout(node_of);
   const TokenExchange exchange = token_exchange(layout, counts, tokens);
-  const Reach reach = reach_of(gpu_of, topology);
-  for (const CutLevel& level : topology.cut_levels()) {
-    const Parts parts = parts_of(level, gpu_of, reach);
-    if (parts.size() < 2) continue;
-    const std::vector<Crossing> crossings = cross_tokens(parts, exchange, layout);  // of a combine: out and in change places
-    for (std::size_t part = 0; part < parts.size(); ++part) {
-      floor = std::max(floor, std::max(crossings[part].out, crossings[part].in) / parts.bandwidth[part]);
-    }
-  }
-  return floor;
+  return largest_floor(gpu_of, topology, [&](const CutLevel&, const Parts& parts) {
+    return slowest(parts, cross_tokens(parts, exchange, layout));  // of a combine: out and in change places
+  });
 }
 
 Seconds byte_floor(CollectiveKind kind, std::span<const GpuId> gpu_of, CollectiveCounts counts, const Topology& topology) {
-  Seconds floor{};
-  if (gpu_of.size() < 2) return floor;
-  const Reach reach = reach_of(gpu_of, topology);
-  for (const CutLevel& level : topology.cut_levels()) {
-    const Parts parts = parts_of(level, gpu_of, reach);
-    if (parts.size() > 1) floor = std::max(floor, floor_of_level(kind, parts, counts, level.switches_reduce));
-  }
-  return floor;
+  return largest_floor(gpu_of, topology, [&](const CutLevel& level, const Parts& parts) {
+    return floor_of_level(kind, parts, counts, level.switches_reduce);
+  });
+}
+
+Seconds byte_floor(std::span<const GpuId> gpu_of, const PieceTable& table, const Topology& topology) {
+  return largest_floor(gpu_of, topology, [&](const CutLevel&, const Parts& parts) { return slowest(parts, cross_all_to_all(parts, table)); });
 }
 
 }  // namespace fabricast::hw

@@ -114,9 +114,7 @@ double bus_factor(CollectiveKind kind, std::int64_t members) {
 
 Bytes size_of(CollectiveKind kind, std::size_t members, CollectiveCounts counts) {
   const Bytes sum = std::accumulate(counts.begin(), counts.end(), Bytes{});
-  const auto n = static_cast<std::int64_t>(members);
-  if (kind != CollectiveKind::all_to_all) return sum;
-  return counts.size() == 1 ? sum * n : sum / n;
+  return kind == CollectiveKind::all_to_all ? sum / static_cast<std::int64_t>(members) : sum;
 }
 
 std::vector<Phase> lower(CollectiveKind kind, CollectiveAlgorithm algorithm, std::span<const NodeId> node_of, CollectiveCounts counts,

@@ -42,7 +42,7 @@ enum class CollectiveAlgorithm : std::uint8_t {
 /// What each member contributes, in bytes.
 ///   all_reduce, broadcast: {S} (broadcast: member 0 is the root).
 ///   all_gather, reduce_scatter: n entries, the shard that member i owns before (after); they sum to S and may differ.
-///   all_to_all: n·n entries, [source · n + destination]. Where it says so, one entry may stand for n·n equal ones.
+///   all_to_all: n·n entries, [source · n + destination]; piece_table.hpp where few members differ.
 ///   send: {message}; member 0 sends to member 1.
 using CollectiveCounts = std::span<const Bytes>;
 
@@ -92,7 +92,7 @@ struct Phase {
 /// algorithm and runs nothing. Whether the switches can reduce is the topology's to say.
 [[nodiscard]] bool applies(CollectiveKind kind, CollectiveAlgorithm algorithm, std::span<const NodeId> node_of);
 
-/// S: the single count, the sum of the shards, or the mean send buffer of an all-to-all (one entry may stand for all).
+/// S: the single count, the sum of the shards, or the mean send buffer of an all-to-all.
 [[nodiscard]] Bytes size_of(CollectiveKind kind, std::size_t members, CollectiveCounts counts);
 
 /// busbw / algbw of nccl-tests: all-reduce 2(n-1)/n; all-gather, reduce-scatter, all-to-all (n-1)/n; else 1.

@@ -200,19 +200,47 @@ void append_phases(CollectivePlan& plan, std::span<const hw::Phase> phases, cons
   }
 }
 
+/// What a sender's transfers cost depends on all that it sends to others, so senders of one kind are told apart by that.
+BlockExchange::Pieces price(const hw::PieceTable& table, const Setting& setting) {
+  const std::vector<Bytes> sent = hw::sent_by(table);
+  BlockExchange::Pieces priced{{}, table.receives_as, table.receivers, {}};
+  std::map<std::pair<std::int32_t, Bytes>, std::int32_t> senders;
+  for (std::int32_t member = 0; member < static_cast<std::int32_t>(table.members()); ++member) {
+    const std::int32_t kind = table.sends_as[member];
+    const Bytes moved = sent[kind] - table.of(member, member);
+    const auto [sender, is_new] = senders.try_emplace({kind, moved}, static_cast<std::int32_t>(senders.size()));
+    priced.sends_as.push_back(sender->second);
+    if (!is_new) continue;
+    const double within = efficiency(setting, static_cast<std::size_t>(member), false, moved);
+    const double across = efficiency(setting, static_cast<std::size_t>(member), true, moved);
+    for (std::int32_t receiver = 0; receiver < table.receivers; ++receiver) {
+      const Bytes piece = table.between(kind, receiver);
+      priced.pieces.push_back({piece, on_the_wire(piece, within), on_the_wire(piece, across)});
+    }
+  }
+  return priced;
+}
+
+bool sends_to_others(const hw::PieceTable& table) {
+  const std::vector<Bytes> sent = hw::sent_by(table);
+  for (std::int32_t member = 0; member < static_cast<std::int32_t>(table.members()); ++member) {
+    if (sent[table.sends_as[member]] > table.of(member, member)) return true;
+  }
+  return false;
+}
+
 /// Nothing where transfers have to be listed.
-std::optional<EqualExchange> exchange_of(const CollectiveRequest& asked, const Setting& setting) {
+std::optional<BlockExchange> exchange_of(const CollectiveRequest& asked, const Setting& setting) {
   const hw::CollectiveAlgorithm algorithm = setting.choice.algorithm;
   const bool at_once = algorithm == hw::CollectiveAlgorithm::flat || algorithm == hw::CollectiveAlgorithm::low_latency;
-  if (!asked.one_count_for_all() || !at_once || !EqualExchange::applies(asked.gpu_of, setting.topology)) return std::nullopt;
-  const Bytes piece = asked.counts.front(), moved = piece * (static_cast<std::int64_t>(asked.gpu_of.size()) - 1);
-  if (piece == Bytes{}) return std::nullopt;
-  const auto wire = [&](bool crosses_nodes) { return on_the_wire(piece, efficiency(setting, 0, crosses_nodes, moved)); };
-  return EqualExchange(asked.gpu_of, setting.topology, step_delay(setting, 1, std::nullopt), {piece, wire(false), wire(true)});
+  if (!asked.table || !at_once || !BlockExchange::applies(asked.gpu_of, setting.topology)) return std::nullopt;
+  if (!sends_to_others(*asked.table)) return std::nullopt;
+  return BlockExchange(asked.gpu_of, setting.topology, step_delay(setting, 1, std::nullopt), price(*asked.table, setting));
 }
 
 CollectiveRequest with_all_counts(CollectiveRequest asked) {
-  asked.counts.assign(asked.gpu_of.size() * asked.gpu_of.size(), asked.counts.front());
+  asked.counts = hw::counts_of(*asked.table);
+  asked.table.reset();
   return asked;
 }
 
@@ -228,6 +256,20 @@ Bytes sent_in_node(std::span<const hw::Phase> phases, std::span<const NodeId> no
     }
   }
   return *std::max_element(sent.begin(), sent.end());
+}
+
+Bytes sent_in_node(const hw::PieceTable& table, std::span<const NodeId> nodes) {
+  std::map<NodeId, std::vector<std::int32_t>> members_of;
+  for (std::size_t member = 0; member < nodes.size(); ++member) members_of[nodes[member]].push_back(static_cast<std::int32_t>(member));
+  Bytes most{};
+  for (const auto& [node, members] : members_of) {
+    for (const std::int32_t source : members) {
+      Bytes sent{};
+      for (const std::int32_t destination : members) sent += source == destination ? Bytes{} : table.of(source, destination);
+      most = std::max(most, sent);
+    }
+  }
+  return most;
 }
 
 }  // namespace
@@ -251,20 +293,20 @@ void bind_paths(CollectivePlan& plan, std::span<const GpuId> gpu_of, PathTable& 
 }
 
 CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topology& topology, const hw::CollectiveModel& model) {
-  const auto& [kind, wanted, gpu_of, counts, tokens] = asked;
+  const auto& [kind, wanted, gpu_of, counts, tokens, table] = asked;
   CollectivePlan plan;
   plan.transfers_of.resize(gpu_of.size());
   plan.loads.resize(gpu_of.size());
   if (gpu_of.size() < 2) return plan;
   const std::vector<NodeId> nodes = nodes_of(gpu_of, topology);
-  const Bytes size = hw::size_of(kind, gpu_of.size(), counts);
+  const Bytes size = table ? hw::size_of(*table) : hw::size_of(kind, gpu_of.size(), counts);
   const hw::CollectiveChoice choice = model.choose(kind, wanted, nodes, size, tokens);
   const Setting setting{kind, choice, gpu_of, node_sizes(nodes), size, topology, model};
   plan.exchange = exchange_of(asked, setting);
-  if (!plan.exchange && asked.one_count_for_all()) return plan_collective(with_all_counts(asked), topology, model);
+  if (!plan.exchange && table) return plan_collective(with_all_counts(asked), topology, model);
   Bytes in_node{};   // what the busiest member sends there
   if (plan.exchange) {
-    in_node = counts.front() * (setting.members_in_node.front() - 1);
+    in_node = sent_in_node(*table, nodes);
   } else {
     const std::vector<hw::Phase> phases = hw::lower(kind, choice.algorithm, nodes, counts, choice.tokens);
     append_phases(plan, phases, setting);
@@ -272,8 +314,8 @@ CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topolog
     in_node = sent_in_node(phases, nodes);
   }
   plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, in_node));
-  plan.floor = choice.algorithm == hw::CollectiveAlgorithm::deduplicated ? hw::token_exchange_floor(gpu_of, counts, topology, choice.tokens)
-                                                                         : hw::byte_floor(kind, gpu_of, counts, topology);
+  if (choice.algorithm == hw::CollectiveAlgorithm::deduplicated) plan.floor = hw::token_exchange_floor(gpu_of, counts, topology, choice.tokens);
+  else plan.floor = table ? hw::byte_floor(gpu_of, *table, topology) : hw::byte_floor(kind, gpu_of, counts, topology);
   plan.loads = kernel_loads(footprint_of(kind, choice.algorithm, size, nodes, model), plan, gpu_of, topology);
   return plan;
 }

@@ -11,7 +11,7 @@
 #include "hardware_models/gpu_cost.hpp"
 #include "hardware_models/topology.hpp"
 #include "sim/collective_request.hpp"
-#include "sim/equal_exchange.hpp"
+#include "sim/block_exchange.hpp"
 #include "sim/path_table.hpp"
 
 namespace fabricast::sim {
@@ -45,14 +45,14 @@ struct CollectivePlan {
   std::vector<PlannedPhase> phases;
   std::vector<std::int32_t> transfers_of;   // by member: in and out, all phases
   std::vector<hw::GpuLoad> loads;           // by member: what its kernel holds of its GPU; kernel_loads.hpp
-  std::optional<EqualExchange> exchange;    // in place of transfers, launches, phases and transfers_of
+  std::optional<BlockExchange> exchange;    // in place of transfers, launches, phases and transfers_of
 };
 
 /// The links that a transfer crosses. A switch stands for a GPU by its own (negative) number.
 [[nodiscard]] hw::Route route_between(GpuId source, GpuId destination, const hw::Topology& topology);
 [[nodiscard]] hw::Route route_of(const PlannedTransfer& transfer, std::span<const GpuId> gpu_of, const hw::Topology& topology);
 
-/// Paths are not bound yet. Where one count stands for all, transfers may be left unlisted, as an exchange.
+/// Paths are not bound yet. Of a request with a table, transfers may be left unlisted, as an exchange.
 [[nodiscard]] CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topology& topology, const hw::CollectiveModel& model);
 
 void bind_paths(CollectivePlan& plan, std::span<const GpuId> gpu_of, PathTable& paths);

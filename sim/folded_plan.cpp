@@ -87,7 +87,7 @@ class FoldPlan {
   }
 
   /// By delay.
-  [[nodiscard]] std::map<SimTime, Kinds> kinds_in(const EqualExchange& exchange) const {
+  [[nodiscard]] std::map<SimTime, Kinds> kinds_in(const BlockExchange& exchange) const {
     std::map<SimTime, Kinds> launches;
     const auto classes_of = [&](std::int32_t member, std::span<const LinkId> own_links) {
       EndKind classes{static_cast<std::uint64_t>(class_of_[member])};
@@ -96,7 +96,7 @@ class FoldPlan {
       return classes;
     };
     exchange.for_each_block(classes_of, [&](const TransferBlock& block) {
-      launches[block.delay][kind_of(block.source, block.destination, exchange.payload(), block.wire, block.route)] += block.transfers;
+      launches[block.delay][kind_of(block.source, block.destination, block.payload, block.wire, block.route)] += block.transfers;
     });
     return launches;
   }

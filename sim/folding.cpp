@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -11,9 +12,6 @@
 
 namespace fabricast::sim {
 namespace {
-
-// Looking at so many transfers takes a second or two and 200 MB.
-constexpr std::size_t most_transfers = 4'000'000;
 
 using Colour = std::uint64_t;
 
@@ -30,17 +28,18 @@ Colour load_colour(const hw::GpuLoad& load) {
   return combined(static_cast<Colour>(load.streaming_multiprocessors), static_cast<Colour>(load.memory_bandwidth.value()));
 }
 
+struct UsedTransfer {
+  std::int32_t source, destination;             // members, or switches
+  Colour kind = 0;                              // phase, delay, bytes
+  friend auto operator<=>(const UsedTransfer&, const UsedTransfer&) = default;
+};
 /// What happens between the members of one group when they run one of their collectives: transfers, or an exchange.
 struct Use {
   std::vector<Rank> members;
-  std::vector<Colour> loads;    // by member: what its kernel holds of its GPU
+  std::vector<Colour> loads;                    // by member: what its kernel holds of its GPU
   Colour kind = 0;
-  std::size_t first_transfer = 0, last_transfer = 0;
-  std::optional<EqualExchange> exchange = {};
-};
-struct UsedTransfer {
-  Rank source, destination;     // a switch keeps its number, which is below 0
-  Colour kind = 0;              // phase, delay, bytes
+  const std::vector<UsedTransfer>* transfers;   // most groups do the same, so these are kept once
+  std::optional<BlockExchange> exchange = {};
 };
 
 class Refinement {
@@ -56,7 +55,7 @@ class Refinement {
   }
 
   [[nodiscard]] std::optional<Folding> run() {
-    if (!collect_uses()) return std::nullopt;
+    collect_uses();
     for (std::size_t classes = 0, before = 1; classes != before;) {
       before = classes;
       refine();
@@ -89,8 +88,7 @@ class Refinement {
     return std::holds_alternative<ir::Send>(work);
   }
 
-  /// False where they are too many.
-  [[nodiscard]] bool collect_uses() {
+  void collect_uses() {
     for (std::size_t r = 0; r < schedule_.ranks.size(); ++r) {
       const Rank rank{static_cast<std::int32_t>(r)};
       const auto program = schedule_.ranks[r].program;
@@ -98,28 +96,28 @@ class Refinement {
         const ir::Work& work = schedule_.programs[program.index()].ops[op.index()].work;
         if (!is_met_at(rank, work)) continue;
         collect(ir::resolve_briefly(schedule_, rank, schedule_.program_of(rank).ops[op.index()]), static_cast<Colour>(op.value));
-        if (transfers_.size() > most_transfers) return false;
       }
     }
-    return true;
   }
 
   void collect(ir::ResolvedCollective collective, Colour op) {
-    Use use{collective.members, {}, op, transfers_.size(), 0};
+    Use use{collective.members, {}, op, nullptr};
     CollectivePlan plan = plan_collective(request_for(std::move(collective), schedule_), topology_, model_);
     use.kind = combined(use.kind, static_cast<Colour>(plan.base_latency.value()));
     use.kind = combined(use.kind, static_cast<Colour>(to_sim_time(plan.floor).value()));
     for (const hw::GpuLoad& load : plan.loads) use.loads.push_back(load_colour(load));
+    std::vector<UsedTransfer> transfers;
+    transfers.reserve(plan.transfers.size());
     for (std::size_t phase = 0; phase < plan.phases.size(); ++phase) {
       for (std::int32_t l = plan.phases[phase].first; l < plan.phases[phase].last; ++l) {
         for (std::int32_t t = plan.launches[l].first; t < plan.launches[l].last; ++t) {
           const PlannedTransfer& transfer = plan.transfers[t];
-          transfers_.push_back({end_of(use, transfer.source), end_of(use, transfer.destination),
-                                kind_of(use, phase, plan.launches[l].delay, transfer.payload, transfer.wire)});
+          transfers.push_back(
+              {transfer.source, transfer.destination, kind_of(use, phase, plan.launches[l].delay, transfer.payload, transfer.wire)});
         }
       }
     }
-    use.last_transfer = transfers_.size();
+    use.transfers = &*transfers_.insert(std::move(transfers)).first;
     use.exchange = std::move(plan.exchange);
     uses_.push_back(std::move(use));
   }
@@ -148,32 +146,32 @@ class Refinement {
       for (const Rank member : use.members) group += mixed(rank_colours_[member.index()]);
       group = mixed(group);
       for (std::size_t i = 0; i < use.members.size(); ++i) rank_sums_[use.members[i].index()] += combined(group, use.loads[i]);
-      for (std::size_t t = use.first_transfer; t < use.last_transfer; ++t) add(transfers_[t], group);
+      for (const UsedTransfer& transfer : *use.transfers) add(use, transfer, group);
       if (use.exchange) add_exchange(use, group);
     }
     for (std::size_t r = 0; r < rank_colours_.size(); ++r) rank_colours_[r] = combined(rank_colours_[r], rank_sums_[r]);
     for (std::size_t l = 0; l < link_colours_.size(); ++l) link_colours_[l] = combined(link_colours_[l], link_sums_[l]);
   }
 
-  [[nodiscard]] Colour colour_of(const UsedTransfer& transfer, Colour group, const hw::Route& route) const {
-    Colour colour = combined(transfer.kind, group);
-    colour = combined(colour, colour_of(transfer.source));
-    colour = combined(colour, colour_of(transfer.destination));
+  [[nodiscard]] Colour colour_of(Colour kind, Rank source, Rank destination, const hw::Route& route) const {
+    Colour colour = combined(kind, colour_of(source));
+    colour = combined(colour, colour_of(destination));
     for (const LinkId link : route.links()) colour = combined(colour, link_colours_[link.index()]);
     return colour;
   }
 
-  void add(const UsedTransfer& transfer, Colour group) {
-    const hw::Route route = route_between(gpu_at(transfer.source), gpu_at(transfer.destination), topology_);
-    const Colour colour = colour_of(transfer, group, route);
-    add_to(transfer.source, colour + 1);
-    add_to(transfer.destination, colour + 2);
+  void add(const Use& use, const UsedTransfer& transfer, Colour group) {
+    const Rank source = end_of(use, transfer.source), destination = end_of(use, transfer.destination);
+    const hw::Route route = route_between(gpu_at(source), gpu_at(destination), topology_);
+    const Colour colour = colour_of(combined(transfer.kind, group), source, destination, route);
+    add_to(source, colour + 1);
+    add_to(destination, colour + 2);
     for (std::size_t i = 0; i < route.links().size(); ++i) link_sums_[route.links()[i].index()] += mixed(colour + 3 + i);
   }
 
   /// As add() does for each of its transfers.
   void add_exchange(const Use& use, Colour group) {
-    const EqualExchange& exchange = *use.exchange;
+    const BlockExchange& exchange = *use.exchange;
     const auto colours_of = [&](std::int32_t member, std::span<const LinkId> own_links) {
       EndKind colours{rank_colours_[use.members[member].index()]};
       std::transform(own_links.begin(), own_links.end(), colours.begin() + 1, [&](LinkId link) { return link_colours_[link.index()]; });
@@ -181,8 +179,8 @@ class Refinement {
     };
     exchange.for_each_block(colours_of, [&](const TransferBlock& block) {
       const Rank source = use.members[block.source], destination = use.members[block.destination];
-      const UsedTransfer one{source, destination, kind_of(use, 0, block.delay, exchange.payload(), block.wire)};
-      add_block(use, block, colour_of(one, group, block.route));
+      const Colour kind = kind_of(use, 0, block.delay, block.payload, block.wire);
+      add_block(use, block, colour_of(combined(kind, group), source, destination, block.route));
     });
   }
 
@@ -238,7 +236,7 @@ class Refinement {
   const hw::CollectiveModel& model_;
   std::vector<std::vector<ir::OpIndex>> distinct_;   // by program
   std::vector<Use> uses_;
-  std::vector<UsedTransfer> transfers_;
+  std::set<std::vector<UsedTransfer>> transfers_;
   std::vector<Colour> rank_colours_, link_colours_, rank_sums_, link_sums_, sorted_;
 };
 

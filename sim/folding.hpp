@@ -36,9 +36,9 @@ struct Folding {
 /// The coarsest classes, by refinement: ranks start as alike if they run the same program on alike GPUs and compute for the same times, links
 /// if they are equally fast; then whoever sees different classes around itself is told apart, until nobody is. Classes are told apart by 64-bit hashes.
 ///
-/// Nothing where that gains nothing: every rank is a class of its own, sizes follow measured or drawn routing counts (all differ), or the
-/// schedule's distinct collectives have so many transfers that looking for symmetry costs more than it may save; those of equal exchanges
-/// (equal_exchange.hpp) are looked at in blocks and do not count.
+/// Nothing where that gains nothing: every rank is a class of its own, or sizes follow measured or drawn routing counts (all differ). Looking
+/// takes each distinct collective of each group once, its transfers in blocks (block_exchange.hpp) or one by one, and a pass over them for
+/// every refinement: less than replaying them would.
 [[nodiscard]] std::optional<Folding> fold(const ir::Schedule& schedule, const hw::Topology& topology, const hw::CollectiveModel& model,
                                           const ComputeTimes& times);
 

@@ -34,7 +34,7 @@ class Account {
     alone_ += to_seconds(delay) + longest_busy();
   }
 
-  void add_exchange(const EqualExchange& exchange) {
+  void add_exchange(const BlockExchange& exchange) {
     SimTime delay{};
     const auto rates_of = [&](std::int32_t, std::span<const LinkId> own_links) {
       EndKind rates{};
@@ -48,11 +48,11 @@ class Account {
       AtRate& busy = at(narrowest(block.route, topology_));
       for (std::size_t i = 0; i < block.sources.size(); ++i) {
         const std::int64_t times = block.sent[i];
-        add_sent(block.sources[i], block.crosses_nodes, exchange.payload() * times, block.wire * times, busy);
+        add_sent(block.sources[i], block.crosses_nodes, block.payload * times, block.wire * times, busy);
       }
       for (std::size_t i = 0; i < block.destinations.size(); ++i) {
         const std::int64_t times = block.received[i];
-        add_received(block.destinations[i], block.crosses_nodes, exchange.payload() * times, block.wire * times, busy);
+        add_received(block.destinations[i], block.crosses_nodes, block.payload * times, block.wire * times, busy);
       }
     });
     alone_ += to_seconds(delay) + longest_busy();

@@ -142,7 +142,7 @@ CollectiveTiming time_collective(const hw::ClusterSpec& cluster, const Collectiv
 
 CollectiveTiming time_collective(const hw::Topology& topology, const sim::CostModel& cost, const CollectiveBench& bench, Bytes size) {
   const ir::Schedule schedule = schedule_of(bench, size);
-  const ir::ResolvedCollective resolved = ir::resolve_collective(schedule, Rank{0}, schedule.programs.front().ops.front());
+  const ir::ResolvedCollective resolved = ir::resolve_briefly(schedule, Rank{0}, schedule.programs.front().ops.front());
   CollectiveTiming timing;
   timing.size = resolved.size;
   timing.choice = cost.collectives.choose(bench.kind, bench.algorithm, nodes_of(bench, topology), timing.size, resolved.tokens);

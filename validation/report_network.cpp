@@ -84,7 +84,7 @@ class GroupAccounts {
     for (const auto& [id, first] : instances_of(group)) {
       const ir::Op& op = schedule_.program_of(first.rank).ops[first.op.index()];
       account[classes_.of(first.rank, first.op)] +=
-          sums_of(ir::resolve_collective(schedule_, first.rank, op), result_.ran(instances_, first.rank, first.op));
+          sums_of(ir::resolve_briefly(schedule_, first.rank, op), result_.ran(instances_, first.rank, first.op));
     }
     return account;
   }

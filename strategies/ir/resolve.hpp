@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "hardware_models/kernels.hpp"
+#include "hardware_models/piece_table.hpp"
 #include "strategies/ir/schedule.hpp"
 
 namespace fabricast::ir {
@@ -30,11 +31,13 @@ struct ResolvedCollective {
   std::vector<Bytes> counts;
   Bytes size;                     // S of the convention; all-to-all: mean send buffer over members
   hw::TokenRouting tokens = {};   // of an all-to-all
+  std::optional<hw::PieceTable> table = {};   // in place of counts, where asked for briefly
 };
 
 /// `op` is the op of the first member (for send/recv, the sender).
 [[nodiscard]] ResolvedCollective resolve_collective(const Schedule& schedule, Rank member, const Op& op);
-/// The same, but an all-to-all in which every member has as much for every one has one count: that, instead of n·n.
+/// The same, but an all-to-all whose members are of few kinds (one, or at most one for each eight of them, as senders and as receivers) has
+/// a table instead of n·n counts: wherever tokens are dealt evenly or by rows that repeat.
 [[nodiscard]] ResolvedCollective resolve_briefly(const Schedule& schedule, Rank member, const Op& op);
 
 }  // namespace fabricast::ir

@@ -349,16 +349,23 @@ TEST_CASE("the best algorithms reach the floor") {
         approximately(floor_seconds(CollectiveKind::all_to_all, group, exchanged, topology)));
 }
 
-TEST_CASE("one count that stands for all pieces of an all-to-all gives the floor of as many equal ones") {
+TEST_CASE("a table of pieces gives the floor and the size of the counts that it stands for") {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     CAPTURE(seed);
     Random random(seed);
     const Topology topology(cluster_of(seed % 2 == 0 ? FabricKind::fat_tree : FabricKind::rail_optimized, 6, 2, 3.0));
     const std::vector<GpuId> group = random_group(random, topology);
-    const std::int64_t piece = random.below(1 << 20);
-    const std::vector<Bytes> one = filled(1, piece), all = filled(group.size() * group.size(), piece);
-    CHECK(floor_seconds(CollectiveKind::all_to_all, group, one, topology) == floor_seconds(CollectiveKind::all_to_all, group, all, topology));
-    CHECK(hw::size_of(CollectiveKind::all_to_all, group.size(), one) == hw::size_of(CollectiveKind::all_to_all, group.size(), all));
+    hw::PieceTable table{{}, {}, static_cast<std::int32_t>(1 + random.below(3)), static_cast<std::int32_t>(1 + random.below(3)), {}};
+    for (std::size_t member = 0; member < group.size(); ++member) {
+      table.sends_as.push_back(static_cast<std::int32_t>(random.below(table.senders)));
+      table.receives_as.push_back(static_cast<std::int32_t>(random.below(table.receivers)));
+    }
+    for (std::int32_t i = 0; i < table.senders * table.receivers; ++i) table.pieces.emplace_back(random.below(1 << 20));
+    const std::vector<Bytes> all = hw::counts_of(table);
+    CHECK(all.size() == group.size() * group.size());
+    CHECK(all.back() == table.between(table.sends_as.back(), table.receives_as.back()));
+    CHECK(hw::byte_floor(group, table, topology).value() == floor_seconds(CollectiveKind::all_to_all, group, all, topology));
+    CHECK(hw::size_of(table) == hw::size_of(CollectiveKind::all_to_all, group.size(), all));
   }
 }
 

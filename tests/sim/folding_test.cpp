@@ -290,8 +290,9 @@ std::optional<sim::Folding> folding_of(const hw::ClusterSpec& cluster, const ir:
 }
 
 // Transfers over hashed routes are listed one by one, though over a single spine the routes are those by destination, whose transfers are
-// counted. 64 tokens · 2 are as many rows for each of 8, 16 or 32 experts.
-TEST_CASE("counted or listed, the transfers of equal exchanges tell the same ranks and links apart, on worn clusters too") {
+// counted. 64 tokens · 2 are as many rows for each of 8, 16 or 32 experts; of 60, some of 16 or 32 get one more, and which depends on the
+// source in two or four ways.
+TEST_CASE("counted or listed, the transfers of exchanges tell the same ranks and links apart, on worn clusters too") {
   int folded = 0;
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     CAPTURE(seed);
@@ -310,7 +311,7 @@ TEST_CASE("counted or listed, the transfers of equal exchanges tell the same ran
     if (!tests::buildable(cluster)) continue;
     const std::int32_t positions = 8 << random.between(0, 2), expert_tensor = 1 << random.between(0, 1);
     const std::int32_t replicas = random.chance(50) ? 1 : 64 / positions / expert_tensor;   // one may fill some leaves and not others
-    const ir::Schedule schedule = dispatches(positions, expert_tensor, replicas, 64);
+    const ir::Schedule schedule = dispatches(positions, expert_tensor, replicas, random.chance(50) ? 64 : 60);
     const auto counted = folding_of(cluster, schedule), listed = folding_of(hashed, schedule);
     REQUIRE(counted.has_value() == listed.has_value());
     if (!counted) continue;

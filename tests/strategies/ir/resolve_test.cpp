@@ -123,23 +123,46 @@ TEST_CASE("all-to-all counts have the senders' rows and the receivers' columns, 
   }
 }
 
-TEST_CASE("briefly, an all-to-all of equal pieces has one count, any other the same as in full") {
+TEST_CASE("briefly, an all-to-all whose members are of few kinds has a table of the same counts, any other the counts") {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     HandMade made = random_schedule(seed, false);
     for (const auto direction : {AllToAll::Direction::dispatch, AllToAll::Direction::combine}) {
       const Op op = all_to_all(direction, {0, 0, 0}, 6);
       const auto full = resolve_collective(made.schedule(), rank(0), op), brief = resolve_briefly(made.schedule(), rank(0), op);
       const auto other = [&](Bytes bytes) { return bytes != full.counts.front(); };
-      const bool all_equal = std::none_of(full.counts.begin(), full.counts.end(), other);
-      CHECK(brief.counts == (all_equal ? std::vector{full.counts.front()} : full.counts));
+      if (std::none_of(full.counts.begin(), full.counts.end(), other)) CHECK(brief.table);
+      CHECK(brief.counts.empty() == brief.table.has_value());
+      CHECK((brief.table ? hw::counts_of(*brief.table) : brief.counts) == full.counts);
       CHECK(brief.size == full.size);
       CHECK(brief.members == full.members);
     }
   }
   Schedule even = ExpertGrid{4, 2, 1, false}.make(block_plan(guide_like_shape())).schedule();
-  CHECK(resolve_briefly(even, rank(1), all_to_all(AllToAll::Direction::dispatch, {0, 0, 0}, 10)).counts == std::vector{Bytes(60)});
+  CHECK(resolve_briefly(even, rank(1), all_to_all(AllToAll::Direction::dispatch, {0, 0, 0}, 10)).table == hw::equal_pieces(4, Bytes(60)));
   const Op gather = op_with(collective(hw::CollectiveKind::all_gather, Axis::tensor, 10));
   CHECK(resolve_briefly(even, rank(0), gather).counts == resolve_collective(even, rank(0), gather).counts);
+}
+
+// 24 rows a source over 16 experts: one each, and one more for eight experts from 8 times the source on. Of 20 rows there are four starts, of
+// 22 eight: more than a kind for every eight members.
+TEST_CASE("rows dealt in a cycle make as few kinds as the cycle has starts, where the group is large enough for them") {
+  for (const std::int64_t tokens : {10, 12, 11}) {
+    RoutingShape shape = guide_like_shape();
+    shape.sources = shape.experts = shape.expert_positions = 16;
+    shape.top_k = 2;
+    shape.tokens = tokens;
+    Schedule s = ExpertGrid{16, 1, 1, false}.make(block_plan(shape)).schedule();
+    for (const auto direction : {AllToAll::Direction::dispatch, AllToAll::Direction::combine}) {
+      const Op op = all_to_all(direction, {0, 0, 0}, 6);
+      const auto full = resolve_collective(s, rank(0), op), brief = resolve_briefly(s, rank(0), op);
+      REQUIRE(brief.table.has_value() == (tokens == 12));   // 24 rows: two starts
+      if (!brief.table) continue;
+      CHECK(brief.table->senders == 2);
+      CHECK(brief.table->receivers == 2);
+      CHECK(hw::counts_of(*brief.table) == full.counts);
+      CHECK(brief.size == full.size);
+    }
+  }
 }
 
 TEST_CASE("all-gather and reduce-scatter count each member's own shard and size the whole") {

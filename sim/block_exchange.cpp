@@ -1,8 +1,9 @@
-#include "sim/equal_exchange.hpp"
+#include "sim/block_exchange.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
+#include <utility>
 
 namespace fabricast::sim {
 namespace {
@@ -38,7 +39,7 @@ class Tally {
 
 }  // namespace
 
-bool EqualExchange::applies(std::span<const GpuId> gpu_of, const hw::Topology& topology) {
+bool BlockExchange::applies(std::span<const GpuId> gpu_of, const hw::Topology& topology) {
   if (!topology.spine_towards(gpu_of.front())) return false;
   std::vector<GpuId> gpus(gpu_of.begin(), gpu_of.end());
   std::sort(gpus.begin(), gpus.end());
@@ -50,8 +51,8 @@ bool EqualExchange::applies(std::span<const GpuId> gpu_of, const hw::Topology& t
   return std::all_of(members_of.begin(), members_of.end(), as_many) && static_cast<std::size_t>(in_first) < gpu_of.size();
 }
 
-EqualExchange::EqualExchange(std::span<const GpuId> gpu_of, const hw::Topology& topology, StepDelay delay, Sizes sizes)
-    : topology_(&topology), delay_(delay), sizes_(sizes) {
+BlockExchange::BlockExchange(std::span<const GpuId> gpu_of, const hw::Topology& topology, StepDelay delay, Pieces pieces)
+    : topology_(&topology), delay_(delay), pieces_(std::move(pieces)) {
   places_.reserve(gpu_of.size());
   for (const GpuId gpu : gpu_of) {
     const hw::Route to_plane = topology.to_switch(gpu, hw::SwitchPlace::node), from_plane = topology.from_switch(gpu, hw::SwitchPlace::node);
@@ -64,49 +65,54 @@ EqualExchange::EqualExchange(std::span<const GpuId> gpu_of, const hw::Topology& 
   }
 }
 
-std::span<const LinkId> EqualExchange::links_out(std::int32_t member, bool crosses_nodes) const {
+std::span<const LinkId> BlockExchange::links_out(std::int32_t member, bool crosses_nodes) const {
   const Place& place = places_[member];
   return crosses_nodes ? std::span(place.nic_out) : std::span(place.nvlink).first(1);
 }
 
-std::span<const LinkId> EqualExchange::links_in(std::int32_t member, bool crosses_nodes) const {
+std::span<const LinkId> BlockExchange::links_in(std::int32_t member, bool crosses_nodes) const {
   const Place& place = places_[member];
   return crosses_nodes ? std::span(place.nic_in) : std::span(place.nvlink).last(1);
 }
 
-void EqualExchange::for_each_block(const KindOf& kind_of, const Visit& visit) const {
+void BlockExchange::for_each_block(const KindOf& kind_of, const Visit& visit) const {
   visit_blocks(false, kind_of, visit);
   visit_blocks(true, kind_of, visit);
 }
 
-EqualExchange::Grouping EqualExchange::group(End end, bool crosses_nodes, const KindOf& kind_of) const {
+BlockExchange::Grouping BlockExchange::group(End end, bool crosses_nodes, const KindOf& kind_of) const {
   struct Entry {
     std::array<std::int32_t, 2> place;
+    std::int32_t piece_kind;
     EndKind kind;
     std::int32_t member;
     auto operator<=>(const Entry&) const = default;
   };
+  const auto& piece_kind_of = end == End::source ? pieces_.sends_as : pieces_.receives_as;
   std::vector<Entry> entries;
   entries.reserve(places_.size());
   for (std::int32_t member = 0; member < static_cast<std::int32_t>(places_.size()); ++member) {
     const Place& its = places_[member];
     const std::int32_t spine = end == End::source ? 0 : its.spine;
     const auto links = end == End::source ? links_out(member, crosses_nodes) : links_in(member, crosses_nodes);
-    entries.push_back({crosses_nodes ? std::array{its.leaf, spine} : std::array{its.node, 0}, kind_of(member, links), member});
+    const std::array<std::int32_t, 2> place = crosses_nodes ? std::array{its.leaf, spine} : std::array{its.node, 0};
+    entries.push_back({place, piece_kind_of[member], kind_of(member, links), member});
   }
   std::sort(entries.begin(), entries.end());
   Grouping grouping;
   for (const Entry& entry : entries) {
     const std::size_t i = grouping.members.size();
-    const bool alike = i > 0 && entry.place == entries[i - 1].place && entry.kind == entries[i - 1].kind;
-    if (!alike) grouping.groups.push_back({entry.place[0], i, i});
+    const auto alike = [&](const Entry& other) {
+      return entry.place == other.place && entry.piece_kind == other.piece_kind && entry.kind == other.kind;
+    };
+    if (i == 0 || !alike(entries[i - 1])) grouping.groups.push_back({entry.place[0], entry.piece_kind, i, i});
     grouping.members.push_back(entry.member);
     ++grouping.groups.back().last;
   }
   return grouping;
 }
 
-void EqualExchange::visit_blocks(bool crosses_nodes, const KindOf& kind_of, const Visit& visit) const {
+void BlockExchange::visit_blocks(bool crosses_nodes, const KindOf& kind_of, const Visit& visit) const {
   const Grouping out = group(End::source, crosses_nodes, kind_of), in = group(End::destination, crosses_nodes, kind_of);
   std::vector<std::int32_t> apart, sent, received;   // by member: who has the same number does not send to it
   for (std::size_t member = 0; member < places_.size(); ++member) {
@@ -117,6 +123,8 @@ void EqualExchange::visit_blocks(bool crosses_nodes, const KindOf& kind_of, cons
     among_sources.take(out.members_of(sources));
     for (const Alike& destinations : in.groups) {
       if (!crosses_nodes && destinations.place != sources.place) continue;
+      const Piece& piece = pieces_.pieces[sources.kind * pieces_.receivers + destinations.kind];
+      if (piece.payload == Bytes{}) continue;
       among_destinations.take(in.members_of(destinations));
       among_destinations.count_others(among_sources.members(), sent);
       among_sources.count_others(among_destinations.members(), received);
@@ -126,8 +134,8 @@ void EqualExchange::visit_blocks(bool crosses_nodes, const KindOf& kind_of, cons
       const std::int32_t destination = among_destinations.first_other(source);
       const hw::Route route = topology_->route(places_[source].gpu, places_[destination].gpu);
       visit({among_sources.members(), among_destinations.members(), sent, received, std::accumulate(sent.begin(), sent.end(), std::int64_t{}),
-             crosses_nodes, source, destination, route, delay_.of(route.latency, crosses_nodes),
-             crosses_nodes ? sizes_.wire_across : sizes_.wire_within});
+             crosses_nodes, source, destination, route, delay_.of(route.latency, crosses_nodes), piece.payload,
+             crosses_nodes ? piece.wire_across : piece.wire_within});
     }
   }
 }

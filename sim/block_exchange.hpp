@@ -1,5 +1,5 @@
-// The transfers of an all-to-all in which every member has as much for every other, all at once: counted by what they have in common,
-// not listed. Knows no class of ranks and no simulated time.
+// The transfers of an all-to-all, all at once, between members of few kinds: counted by what they have in common, not listed. Knows no class
+// of ranks and no simulated time.
 #pragma once
 
 #include <array>
@@ -27,13 +27,19 @@ struct TransferBlock {
   std::int32_t source, destination;                      // one of the transfers
   hw::Route route;                                       // its own
   SimTime delay;
-  Bytes wire;
+  Bytes payload, wire;                                   // of each
 };
 
-class EqualExchange {
+class BlockExchange {
  public:
-  struct Sizes {
-    Bytes payload, wire_within, wire_across;             // of every transfer, inside a node and between nodes
+  struct Piece {
+    Bytes payload, wire_within, wire_across;             // of a transfer, inside a node and between nodes
+  };
+  /// As in hw::PieceTable. No transfer where there is no payload.
+  struct Pieces {
+    std::vector<std::int32_t> sends_as, receives_as;     // by member
+    std::int32_t receivers = 1;                          // kinds
+    std::vector<Piece> pieces;                           // [kind of sender · receivers + kind of receiver]
   };
   using KindOf = std::function<EndKind(std::int32_t member, std::span<const LinkId> own_links)>;
   using Visit = std::function<void(const TransferBlock&)>;
@@ -43,9 +49,8 @@ class EqualExchange {
   [[nodiscard]] static bool applies(std::span<const GpuId> gpu_of, const hw::Topology& topology);
 
   /// For a group to which it applies. The topology must outlive it.
-  EqualExchange(std::span<const GpuId> gpu_of, const hw::Topology& topology, StepDelay delay, Sizes sizes);
+  BlockExchange(std::span<const GpuId> gpu_of, const hw::Topology& topology, StepDelay delay, Pieces pieces);
 
-  [[nodiscard]] Bytes payload() const { return sizes_.payload; }
   /// The links at the member's end of a route, in its order: the first of one that it sends over, the last of one that it receives over.
   [[nodiscard]] std::span<const LinkId> links_out(std::int32_t member, bool crosses_nodes) const;
   [[nodiscard]] std::span<const LinkId> links_in(std::int32_t member, bool crosses_nodes) const;
@@ -61,9 +66,10 @@ class EqualExchange {
     std::int32_t node, leaf, spine;
     std::array<LinkId, 2> nvlink, nic_out, nic_in;       // nvlink: out, in
   };
-  /// Members [first, last) of a grouping: the same place in the network, the same kind.
+  /// Members [first, last) of a grouping: the same place in the network, the same kinds.
   struct Alike {
     std::int32_t place;                                  // leaf, or node
+    std::int32_t kind;                                   // as senders, or as receivers
     std::size_t first, last;
   };
   struct Grouping {
@@ -80,7 +86,7 @@ class EqualExchange {
 
   const hw::Topology* topology_;
   StepDelay delay_;
-  Sizes sizes_;
+  Pieces pieces_;
   std::vector<Place> places_;                            // by member
 };
 
