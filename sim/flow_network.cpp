@@ -16,6 +16,12 @@ constexpr std::size_t look_ahead = 8;
 
 SimTime share_of(double share, SimTime time) { return SimTime(static_cast<std::int64_t>(share * static_cast<double>(time.value()))); }
 
+SimTime earliest(std::span<const SimTime> times) {
+  SimTime least = never;
+  for (const SimTime time : times) least = std::min(least, time);
+  return least;
+}
+
 /// Rounded up (by hand: without SSE4.1, std::ceil is a call). Multiplying first keeps the quotient exact where the time is a whole number
 /// of picoseconds.
 SimTime transfer_time(double bytes, Rate rate) {
@@ -64,10 +70,10 @@ void FlowNetwork::settle() {
 void FlowNetwork::plan_completion(ComponentId component) {
   Completions& next = completions_of(component);
   apply_rates(component, next.finish);
-  SimTime end = *std::min_element(next.finish.begin(), next.finish.end());
+  SimTime end = earliest(next.finish);
   if (options_.patience.of_flow > 0.0) {
-    const SimTime common = common_end(rates_.members(component));
-    if (common > end) end_together(component, common, next.finish);
+    const SimTime common = common_end(next);
+    if (common > end) end_together(component, common, next);
     end = common;
   }
   next.ending.clear();
@@ -81,12 +87,26 @@ void FlowNetwork::plan_completion(ComponentId component) {
 FlowNetwork::Completions& FlowNetwork::completions_of(ComponentId component) {
   if (completions_.size() <= component.index()) completions_.resize(component.index() + 1);
   Completions& next = completions_[component.index()];
-  if (rates_.is_new(component)) {
-    const auto members = rates_.members(component);
-    next.finish.resize(members.size());
-    for (std::size_t place = 0; place < members.size(); ++place) next.finish[place] = flows_[members[place].index()].finish;
-  }
+  if (rates_.is_new(component)) copy_facts(component, next);
   return next;
+}
+
+void FlowNetwork::copy_facts(ComponentId component, Completions& completions) const {
+  const auto members = rates_.members(component);
+  completions.finish.resize(members.size());
+  completions.start.resize(members.size());
+  completions.kept.resize(members.size());
+  completions.owner.resize(members.size());
+  for (std::size_t place = 0; place < members.size(); ++place) {
+    const FlowFacts& facts = facts_[members[place].index()];
+    completions.finish[place] = flows_[members[place].index()].finish;
+    completions.start[place] = facts.start;
+    completions.kept[place] = facts.kept;
+    completions.owner[place] = facts.owner;
+  }
+  completions.owners = completions.owner;
+  std::sort(completions.owners.begin(), completions.owners.end());
+  completions.owners.erase(std::unique(completions.owners.begin(), completions.owners.end()), completions.owners.end());
 }
 
 /// Flows whose rate stays end when they were going to.
@@ -117,49 +137,44 @@ void FlowNetwork::progress(Flow& flow) {
   if (elapsed > Seconds(0)) flow.remaining = std::max(0.0, flow.remaining - to_bytes_per_second(flow.rate).value() * elapsed.value());
 }
 
-/// The last end that all who end by then agree to.
-SimTime FlowNetwork::common_end(std::span<const FlowId> members) {
-  find_last_ends(members);
+/// The last end that all who end by then agree to. Who ends after the limit cannot lower it.
+SimTime FlowNetwork::common_end(const Completions& completions) {
+  find_last_ends(completions);
   SimTime limit = never, last{};
-  for (const FlowId flow : members) {
-    if (flow != FairRates::no_flow) limit = std::min(limit, latest_agreed(flow));
+  for (std::size_t place = 0; place < completions.finish.size(); ++place) {
+    if (completions.finish[place] < limit) limit = std::min(limit, latest_agreed(completions, place));
   }
-  for (const FlowId flow : members) {
-    if (flow != FairRates::no_flow && flows_[flow.index()].finish <= limit) last = std::max(last, flows_[flow.index()].finish);
+  for (const SimTime finish : completions.finish) {
+    if (finish <= limit) last = std::max(last, finish);
   }
   return last;
 }
 
-void FlowNetwork::find_last_ends(std::span<const FlowId> members) {
-  for (const FlowId flow : members) {
-    if (flow == FairRates::no_flow) continue;
-    const FlowOwner owner = facts_[flow.index()].owner;
-    if (last_end_.size() <= owner) last_end_.resize(owner + 1);
-    last_end_[owner] = {};
-  }
-  for (const FlowId flow : members) {
-    if (flow == FairRates::no_flow) continue;
-    SimTime& last = last_end_[facts_[flow.index()].owner];
-    last = std::max(last, flows_[flow.index()].finish);
+void FlowNetwork::find_last_ends(const Completions& completions) {
+  if (last_end_.size() <= completions.owners.back()) last_end_.resize(completions.owners.back() + 1);
+  for (const FlowOwner owner : completions.owners) last_end_[owner] = {};
+  for (std::size_t place = 0; place < completions.finish.size(); ++place) {
+    if (completions.finish[place] == never) continue;
+    SimTime& last = last_end_[completions.owner[place]];
+    last = std::max(last, completions.finish[place]);
   }
 }
 
-SimTime FlowNetwork::latest_agreed(FlowId id) const {
-  const FlowFacts& facts = facts_[id.index()];
-  const SimTime finish = flows_[id.index()].finish, life = finish - facts.start;
-  const SimTime far_from_end = share_of(options_.patience.before_end, last_end_[facts.owner] - finish);
+SimTime FlowNetwork::latest_agreed(const Completions& completions, std::size_t place) const {
+  const SimTime finish = completions.finish[place], life = finish - completions.start[place];
+  const SimTime far_from_end = share_of(options_.patience.before_end, last_end_[completions.owner[place]] - finish);
   const SimTime agreed = std::min(share_of(options_.patience.of_flow, life), far_from_end);
-  return finish + std::max(SimTime(0), agreed - facts.kept);
+  return finish + std::max(SimTime(0), agreed - completions.kept[place]);
 }
 
-void FlowNetwork::end_together(ComponentId component, SimTime end, std::vector<SimTime>& finish) {
+void FlowNetwork::end_together(ComponentId component, SimTime end, Completions& completions) {
   const auto members = rates_.members(component);
+  auto& finish = completions.finish;
   held_.clear();
   held_rates_.clear();
   for (std::size_t place = 0; place < members.size(); ++place) {
     if (finish[place] > end) continue;
-    slow_down(members[place], end);
-    finish[place] = end;
+    slow_down(members[place], end, completions, place);
     held_.push_back(static_cast<std::int32_t>(place));
     held_rates_.push_back(flows_[members[place].index()].rate);
   }
@@ -167,19 +182,18 @@ void FlowNetwork::end_together(ComponentId component, SimTime end, std::vector<S
   apply_rates(component, finish);
   for (std::size_t place = 0; place < members.size(); ++place) {
     if (finish[place] >= end) continue;
-    slow_down(members[place], end);   // what it now does not use is too little to deal out again
-    finish[place] = end;
+    slow_down(members[place], end, completions, place);   // what it now does not use is too little to deal out again
   }
 }
 
 /// Just enough to end at `end`.
-void FlowNetwork::slow_down(FlowId id, SimTime end) {
+void FlowNetwork::slow_down(FlowId id, SimTime end, Completions& completions, std::size_t place) {
   Flow& flow = flows_[id.index()];
   progress(flow);
-  facts_[id.index()].kept += end - flow.finish;
+  completions.kept[place] = facts_[id.index()].kept += end - flow.finish;
   const Seconds left = to_seconds(end - engine_.now());
   set_rate(id, std::min(flow.rate, to_rate(BytesPerSecond(flow.remaining / left.value()))));
-  flow.finish = end;
+  flow.finish = completions.finish[place] = end;
 }
 
 void FlowNetwork::complete(ComponentId component) {

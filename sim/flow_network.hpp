@@ -83,9 +83,11 @@ class FlowNetwork {
     FlowOwner owner = 0;
   };
 
-  /// Of one component.
+  /// Of one component. By place in it, side by side, since every settlement walks over all of them; `never` ends who has left.
   struct Completions {
-    std::vector<SimTime> finish;                 // by place in the component; never, where a flow has left
+    std::vector<SimTime> finish, start, kept;    // as in Flow and FlowFacts
+    std::vector<FlowOwner> owner;
+    std::vector<FlowOwner> owners;               // each once
     std::vector<std::int32_t> ending;            // places of those that end at the next one
   };
 
@@ -96,11 +98,12 @@ class FlowNetwork {
   void apply_rates(ComponentId component, std::vector<SimTime>& finish);
   void set_rate(FlowId flow, Rate rate);
   void progress(Flow& flow);
-  [[nodiscard]] SimTime common_end(std::span<const FlowId> members);
-  [[nodiscard]] SimTime latest_agreed(FlowId flow) const;
-  void find_last_ends(std::span<const FlowId> members);
-  void end_together(ComponentId component, SimTime at, std::vector<SimTime>& finish);
-  void slow_down(FlowId flow, SimTime end);
+  void copy_facts(ComponentId component, Completions& completions) const;
+  [[nodiscard]] SimTime common_end(const Completions& completions);
+  [[nodiscard]] SimTime latest_agreed(const Completions& completions, std::size_t place) const;
+  void find_last_ends(const Completions& completions);
+  void end_together(ComponentId component, SimTime at, Completions& completions);
+  void slow_down(FlowId flow, SimTime end, Completions& completions, std::size_t place);
   void complete(ComponentId component);
 
   Engine& engine_;

@@ -81,11 +81,12 @@ void MaxMinSolver::solve(MaxMinProblem& problem) {
 }
 
 void MaxMinSolver::solve_around(MaxMinProblem& problem, std::span<const std::int32_t> held, std::span<const Rate> rates) {
-  problem.changed_from_ = 0;
+  for (const Rate rate : rates) problem.changed_from_ = std::min(problem.changed_from_, rate.value());
+  const std::int64_t from = problem.changed_from_;
   thaw(problem);
   hold(problem, held, rates);
   fill(problem);
-  problem.changed_from_ = 0;
+  problem.changed_from_ = from;
 }
 
 /// Back to where the filling had come before the first level that a removal changes.

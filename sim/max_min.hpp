@@ -83,7 +83,8 @@ class MaxMinProblem {
 class MaxMinSolver {
  public:
   void solve(MaxMinProblem& problem);
-  /// The flows held[i] keep rates[i]; together these fit through every link. The next solve() starts afresh.
+  /// The flows held[i] keep rates[i], none of which is above the flow's rate of the last solution. Up to the least of them that one stands:
+  /// no link of a held flow is full below it. It is where the next solve() takes up at the latest.
   void solve_around(MaxMinProblem& problem, std::span<const std::int32_t> held, std::span<const Rate> rates);
 
  private:

@@ -217,6 +217,52 @@ TEST_CASE("taking the solution up where flows were removed gives what solving af
   }
 }
 
+/// Some of the flows that are left, at a half of their rates or more.
+void hold_some(const sim::MaxMinProblem& problem, const std::vector<std::size_t>& left, tests::Random& random, std::vector<std::int32_t>& held,
+               std::vector<sim::Rate>& rates) {
+  for (const std::size_t flow : left) {
+    const sim::Rate rate = problem.rates()[flow];
+    if (rate == sim::unlimited_rate || !random.chance(30)) continue;
+    held.push_back(static_cast<std::int32_t>(flow));
+    rates.push_back(random.chance(30) ? rate : sim::Rate(rate.value() / 1000 * random.between(500, 1000)));
+  }
+}
+
+TEST_CASE("holding flows where a solution is known gives what holding them afresh gives, to the bit, and so does what is solved after it") {
+  tests::Random random(46);
+  MaxMinSolver solver;
+  for (int i = 0; i < 3000; ++i) {
+    CAPTURE(i);
+    const Instance instance = random_instance(random);
+    sim::MaxMinProblem problem = pose(instance.links_of, instance.capacity);
+    std::vector<std::size_t> left;
+    for (std::size_t f = 0; f < instance.links_of.size(); ++f) left.push_back(f);
+    while (!left.empty()) {
+      LinksOf links_of;
+      for (const std::size_t f : left) links_of.push_back(instance.links_of[f]);
+      sim::MaxMinProblem fair = pose(links_of, instance.capacity), around = pose(links_of, instance.capacity);
+      solver.solve(problem);
+      solver.solve(fair);
+      for (std::size_t f = 0; f < left.size(); ++f) REQUIRE(problem.rates()[left[f]] == fair.rates()[f]);
+      std::vector<std::int32_t> held, held_afresh;
+      std::vector<sim::Rate> rates;
+      hold_some(problem, left, random, held, rates);
+      for (const std::int32_t flow : held) {
+        held_afresh.push_back(static_cast<std::int32_t>(std::find(left.begin(), left.end(), flow) - left.begin()));
+      }
+      solver.solve_around(problem, held, rates);
+      solver.solve_around(around, held_afresh, rates);
+      for (std::size_t f = 0; f < left.size(); ++f) REQUIRE(problem.rates()[left[f]] == around.rates()[f]);
+      if (held.empty()) held.push_back(static_cast<std::int32_t>(left.front()));
+      if (random.chance(20)) continue;
+      for (const std::int32_t flow : held) {
+        problem.remove(flow);
+        left.erase(std::find(left.begin(), left.end(), static_cast<std::size_t>(flow)));
+      }
+    }
+  }
+}
+
 // Two flows on a link of 10, one held at 2: the other gets 8. Then both are fair again.
 TEST_CASE("a held flow keeps its rate and the others share what it leaves") {
   MaxMinSolver solver;
