@@ -1,5 +1,7 @@
 #include "sim/distinct_ops.hpp"
 
+#include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 
@@ -24,9 +26,9 @@ std::set<std::string> steps_in(const ir::Work& work, std::vector<ir::RoutingStep
 
 }  // namespace
 
-std::vector<ir::OpIndex> distinct_ops(const ir::Schedule& schedule, const ir::Program& program) {
+std::vector<ir::OpIndex> first_alike(const ir::Schedule& schedule, const ir::Program& program) {
   ir::AlikeSteps alike(schedule.routing);
-  std::set<std::string> seen;
+  std::map<std::string, ir::OpIndex> first;
   std::vector<ir::OpIndex> result;
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     std::vector<ir::RoutingStep> steps;
@@ -35,9 +37,16 @@ std::vector<ir::OpIndex> distinct_ops(const ir::Schedule& schedule, const ir::Pr
       for (std::size_t at = key.find(text); at != std::string::npos; at = key.find(text, at + 1)) key.erase(at, text.size());
     }
     for (const ir::RoutingStep& step : steps) key += ir::step_json(alike.first_like(step));
-    if (seen.insert(std::move(key)).second) result.push_back(ir::OpIndex{static_cast<std::int32_t>(i)});
+    result.push_back(first.try_emplace(std::move(key), ir::OpIndex{static_cast<std::int32_t>(i)}).first->second);
   }
   return result;
+}
+
+std::vector<ir::OpIndex> distinct_ops(const ir::Schedule& schedule, const ir::Program& program) {
+  std::vector<ir::OpIndex> ops = first_alike(schedule, program);
+  std::sort(ops.begin(), ops.end());
+  ops.erase(std::unique(ops.begin(), ops.end()), ops.end());
+  return ops;
 }
 
 }  // namespace fabricast::sim

@@ -7,7 +7,9 @@
 
 namespace fabricast::sim {
 
-/// The first op of each kind of work in the program, in program order.
+/// By op of the program: the first op of its kind.
+[[nodiscard]] std::vector<ir::OpIndex> first_alike(const ir::Schedule& schedule, const ir::Program& program);
+/// The first op of each kind, in program order.
 [[nodiscard]] std::vector<ir::OpIndex> distinct_ops(const ir::Schedule& schedule, const ir::Program& program);
 
 }  // namespace fabricast::sim

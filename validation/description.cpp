@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <set>
 
 #include "hardware_models/collective_model.hpp"
 #include "hardware_models/equipment.hpp"
+#include "sim/distinct_ops.hpp"
 #include "strategies/ir/resolve.hpp"
 #include "validation/op_classes.hpp"
 #include "validation/report_parts.hpp"
@@ -35,39 +37,76 @@ void add_group(AxisTable& axes, const ir::Group& group, const Plan& plan) {
   axis->most_nodes = std::max(axis->most_nodes, distinct);
 }
 
-/// Counts what the instance's transfers carry; shares are divided by the ranks later.
-void add_instance(AxisDescription& axis, const ir::ResolvedCollective& collective, const Plan& plan, const hw::CollectiveModel& model) {
+struct Moved {
+  Bytes sent, leaving_node;
+};
+
+/// What the transfers of one collective or message carry.
+Moved moved_by(const ir::ResolvedCollective& collective, const Plan& plan, const hw::CollectiveModel& model) {
   const std::vector<NodeId> nodes = nodes_of(collective.members, plan);
   const hw::CollectiveAlgorithm algorithm = model.choose(collective.kind, collective.algorithm, nodes, collective.size).algorithm;
-  axis.instances += 1;
+  Moved moved;
   for (const hw::Phase& phase : hw::lower(collective.kind, algorithm, nodes, collective.counts, collective.tokens)) {
     for (const hw::Transfer& transfer : phase.transfers) {
       if (hw::is_switch(transfer.source)) continue;  // not a rank's to send
-      const auto bytes = static_cast<double>(transfer.bytes.value());
-      axis.bytes_sent += bytes;
+      moved.sent += transfer.bytes;
       const bool leaves = hw::is_switch(transfer.destination)
                               ? transfer.destination == hw::network_switch
                               : nodes[static_cast<std::size_t>(transfer.source)] != nodes[static_cast<std::size_t>(transfer.destination)];
-      if (leaves) axis.bytes_leaving_node += bytes;
+      if (leaves) moved.leaving_node += transfer.bytes;
     }
   }
+  return moved;
+}
+
+/// Ops of a program that mean the same, by the first of them, and how many they are.
+struct AlikeOps {
+  ir::OpIndex first;
+  std::int64_t count;
+};
+using OpsByAxis = std::array<std::vector<AlikeOps>, ir::axis_count>;
+
+/// Collectives, and messages that the program sends.
+OpsByAxis ops_by_axis(const ir::Schedule& schedule, const ir::Program& program) {
+  const std::vector<ir::OpIndex> first = sim::first_alike(schedule, program);
+  std::map<ir::OpIndex, std::int64_t> counts;
+  for (const ir::OpIndex op : first) ++counts[op];
+  OpsByAxis ops;
+  for (const auto& [op, count] : counts) {
+    const ir::Work& work = program.ops[op.index()].work;
+    if (const auto axis = axis_of(work); axis && !std::holds_alternative<ir::Recv>(work)) {
+      ops[static_cast<std::size_t>(*axis)].push_back({op, count});
+    }
+  }
+  return ops;
 }
 
 std::vector<AxisDescription> describe_axes(const Plan& plan, const hw::CollectiveModel& model) {
+  std::vector<OpsByAxis> ops;   // by program
+  for (const ir::Program& program : plan.schedule.programs) ops.push_back(ops_by_axis(plan.schedule, program));
   AxisTable axes;
-  for (const ir::Group& group : plan.schedule.groups) add_group(axes, group, plan);
-  for (const ir::Instance& instance : plan.instances.all) {
-    const ir::InstanceMember first = instance.members.front();
-    const ir::Op& op = plan.schedule.program_of(first.rank).ops[first.op.index()];
-    auto& axis = axes[static_cast<std::size_t>(*axis_of(op.work))];
-    if (axis) add_instance(*axis, ir::resolve_collective(plan.schedule, first.rank, op), plan, model);
+  std::array<Moved, ir::axis_count> moved;
+  for (const ir::Group& group : plan.schedule.groups) {
+    add_group(axes, group, plan);
+    const auto axis = static_cast<std::size_t>(group.axis);
+    for (const Rank rank : group.members) {
+      for (const AlikeOps& alike : ops[plan.schedule.ranks[rank.index()].program.index()][axis]) {
+        const ir::Op& op = plan.schedule.program_of(rank).ops[alike.first.index()];
+        if (rank != group.members.front() && !std::holds_alternative<ir::Send>(op.work)) continue;   // the first member's
+        const Moved by_one = moved_by(ir::resolve_collective(plan.schedule, rank, op), plan, model);
+        axes[axis]->instances += alike.count;
+        moved[axis].sent += by_one.sent * alike.count;
+        moved[axis].leaving_node += by_one.leaving_node * alike.count;
+      }
+    }
   }
   std::vector<AxisDescription> result;
-  for (auto& axis : axes) {
-    if (!axis || axis->most_members < 2) continue;
-    axis->bytes_sent /= static_cast<double>(plan.schedule.ranks.size());
-    axis->bytes_leaving_node /= static_cast<double>(plan.schedule.ranks.size());
-    result.push_back(std::move(*axis));
+  for (std::size_t axis = 0; axis < axes.size(); ++axis) {
+    if (!axes[axis] || axes[axis]->most_members < 2) continue;
+    const auto ranks = static_cast<double>(plan.schedule.ranks.size());
+    axes[axis]->bytes_sent = static_cast<double>(moved[axis].sent.value()) / ranks;
+    axes[axis]->bytes_leaving_node = static_cast<double>(moved[axis].leaving_node.value()) / ranks;
+    result.push_back(std::move(*axes[axis]));
   }
   return result;
 }
