@@ -272,19 +272,11 @@ SimulationResult unfold(SimulationResult result, const Meetings& folded, const F
   for (std::size_t r = 0; r < folding.class_of_rank.size(); ++r) {
     result.slowed_by[r] = result.slowed_by[folding.representative(Rank{static_cast<std::int32_t>(r)}).index()];
   }
-  std::vector<std::vector<LinkId>> links(folding.link_classes.size());
   for (std::size_t l = 0; l < folding.class_of_link.size(); ++l) {
-    const auto link_class = static_cast<std::size_t>(folding.class_of_link[l]);
-    links[link_class].push_back(LinkId{static_cast<std::int32_t>(l)});
-    result.link_bytes[l] = result.link_bytes[folding.link_classes[link_class].representative.index()];
+    const LinkId representative = folding.link_classes[static_cast<std::size_t>(folding.class_of_link[l])].representative;
+    result.link_bytes[l] = result.link_bytes[representative.index()];
+    result.rated_as.push_back(representative);
   }
-  std::vector<LinkRate> rates;
-  for (const LinkRate& rate : result.link_rates) {
-    for (const LinkId link : links[static_cast<std::size_t>(folding.class_of_link[rate.link.index()])]) {
-      rates.push_back({rate.time, link, rate.rate});
-    }
-  }
-  result.link_rates = std::move(rates);
   return result;
 }
 

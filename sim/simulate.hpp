@@ -39,7 +39,8 @@ struct SimulationResult {
   std::vector<InstanceInterval> instances; // by ir::InstanceId; with classes, one for all that are alike
   std::vector<std::vector<std::int32_t>> instance_of;   // with classes: by row of the trace and op, its place in `instances`
   std::vector<Bytes> link_bytes;           // payload carried, by LinkId
-  std::vector<LinkRate> link_rates;        // in time order
+  std::vector<LinkRate> link_rates;        // in time order; with classes, of one link of each class
+  std::vector<LinkId> rated_as;            // with classes: by LinkId, the link whose rates it has
   std::vector<SimTime> slowed_by;          // by Rank: what interference added to its computations
   std::uint64_t events = 0;
   std::size_t classes = 0;                 // of ranks that are alike, each simulated once; 0 where none are

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <iterator>
 #include <ostream>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "hardware_models/json_text.hpp"
@@ -21,6 +23,7 @@ namespace fabricast::validation {
 namespace {
 
 constexpr std::size_t flush_at = std::size_t{1} << 20;   // bytes held before they are written
+constexpr std::size_t most_slices = 2'000'000;
 constexpr std::int64_t counter_windows = 4096;           // over the step: finer changes of link rates are averaged
 constexpr std::int64_t picoseconds_per_microsecond = 1'000'000;
 
@@ -82,10 +85,12 @@ void name_process(EventWriter& events, std::size_t process, const std::string& n
   write_metadata(events, "process_sort_index", process, 0, fmt::format("\"sort_index\":{}", process));
 }
 
-void name_rank(EventWriter& events, const Forecast& forecast, std::size_t rank) {
+/// `alike`: other ranks that are not shown.
+void name_rank(EventWriter& events, const Forecast& forecast, std::size_t rank, std::size_t alike) {
   const GpuId gpu = forecast.schedule.ranks[rank].gpu;
   const std::int32_t node = forecast.topology.node_of(gpu).value;
-  name_process(events, rank, fmt::format("rank {} (node {}, gpu {})", rank, node, forecast.topology.slot_of(gpu)));
+  const std::string others = alike > 0 ? fmt::format(" and {} like it", alike) : "";
+  name_process(events, rank, fmt::format("rank {} (node {}, gpu {}){}", rank, node, forecast.topology.slot_of(gpu), others));
   const auto& streams = forecast.schedule.program_of(Rank{static_cast<std::int32_t>(rank)}).streams;
   for (std::size_t stream = 0; stream < streams.size(); ++stream) {
     write_metadata(events, "thread_name", rank, stream, "\"name\":" + hw::json_quote(streams[stream]));
@@ -99,7 +104,6 @@ class SliceWriter {
   SliceWriter(EventWriter& events, const Forecast& forecast)
       : events_(events), forecast_(forecast), facts_(forecast.schedule, forecast.cost.gpu) {
     for (const std::string& label : forecast.schedule.labels) quoted_.push_back(hw::json_quote(label));
-    for (const ir::Instance& instance : forecast.instances.all) sizes_.push_back(size_of(instance));
   }
 
   void write(Rank rank, ir::OpIndex index) {
@@ -122,14 +126,18 @@ class SliceWriter {
   }
 
  private:
-  [[nodiscard]] Bytes size_of(const ir::Instance& instance) const {
-    const ir::InstanceMember first = instance.members.front();
-    return ir::resolve_collective(forecast_.schedule, first.rank, forecast_.schedule.program_of(first.rank).ops[first.op.index()]).size;
+  [[nodiscard]] Bytes size_of(std::size_t instance) {
+    const auto [size, is_new] = sizes_.try_emplace(instance);
+    if (is_new) {
+      const ir::InstanceMember first = forecast_.instances.all[instance].members.front();
+      size->second = ir::resolve_briefly(forecast_.schedule, first.rank, forecast_.schedule.program_of(first.rank).ops[first.op.index()]).size;
+    }
+    return size->second;
   }
 
   void write_communication(Rank rank, ir::OpIndex index, const ir::OpInterval& ran) {
     const std::size_t instance = forecast_.instances.at(rank, index).index();
-    events_.format(FMT_COMPILE(R"(,"bytes":{},"instance":{},)"), sizes_[instance].value(), instance);
+    events_.format(FMT_COMPILE(R"(,"bytes":{},"instance":{},)"), size_of(instance).value(), instance);
     events_.time("waiting_us", ran.start - ran.issued);
   }
 
@@ -142,17 +150,26 @@ class SliceWriter {
   const Forecast& forecast_;
   ScheduleFacts facts_;
   std::vector<std::string> quoted_;   // by LabelId
-  std::vector<Bytes> sizes_;          // by InstanceId
+  std::unordered_map<std::size_t, Bytes> sizes_;   // by InstanceId, of those asked for
 };
 
 void write_slices(EventWriter& events, const Forecast& forecast) {
   SliceWriter slices(events, forecast);
-  for (std::size_t r = 0; r < forecast.schedule.ranks.size(); ++r) {
-    const Rank rank{static_cast<std::int32_t>(r)};
-    name_rank(events, forecast, r);
+  const std::vector<Rank> shown = shown_ranks(forecast);
+  std::vector<std::size_t> ranks_of(forecast.result.trace.ops.size());   // by row
+  for (std::size_t r = 0; r < forecast.schedule.ranks.size(); ++r) ++ranks_of[forecast.result.trace.row(Rank{static_cast<std::int32_t>(r)})];
+  for (const Rank rank : shown) {
+    const bool all = shown.size() == forecast.schedule.ranks.size();
+    name_rank(events, forecast, rank.index(), all ? 0 : ranks_of[forecast.result.trace.row(rank)] - 1);
     const auto ops = static_cast<std::int32_t>(forecast.schedule.program_of(rank).ops.size());
     for (std::int32_t op = 0; op < ops; ++op) slices.write(rank, ir::OpIndex{op});
   }
+}
+
+std::size_t slices_of_all(const Forecast& forecast) {
+  std::size_t slices = 0;
+  for (const ir::RankBinding& rank : forecast.schedule.ranks) slices += forecast.schedule.programs[rank.program.index()].ops.size();
+  return slices;
 }
 
 std::string_view name_of(Direction direction) { return direction == Direction::out ? "out" : "in"; }
@@ -161,10 +178,13 @@ void write_counters(EventWriter& events, const Forecast& forecast) {
   const TimeSpan step = step_of(forecast.result.trace);
   const SimTime resolution((step.end - step.start).value() / counter_windows);
   const std::size_t first_process = forecast.schedule.ranks.size();
-  std::size_t named = 0;   // nodes so far
-  for (const UtilizationSeries& series : link_utilization(forecast.topology, forecast.result.link_rates, resolution, step.end)) {
+  std::set<NodeId> nodes, named;
+  for (const Rank rank : shown_ranks(forecast)) nodes.insert(forecast.topology.node_of(forecast.schedule.ranks[rank.index()].gpu));
+  const auto is_shown = [&](NodeId node) { return nodes.contains(node); };
+  for (const UtilizationSeries& series :
+       link_utilization(forecast.topology, forecast.result.link_rates, resolution, step.end, forecast.result.rated_as, is_shown)) {
     const std::size_t process = first_process + series.node.index();
-    for (; named <= series.node.index(); ++named) name_process(events, first_process + named, fmt::format("links of node {}", named));
+    if (named.insert(series.node).second) name_process(events, process, fmt::format("links of node {}", series.node.value));
     for (const UtilizationSample& sample : series.samples) {
       events.begin_event();
       events.format(FMT_COMPILE(R"({{"ph":"C","name":"{} {}, % used","pid":{},"tid":0,)"), hw::name_of(series.kind),
@@ -176,6 +196,27 @@ void write_counters(EventWriter& events, const Forecast& forecast) {
 }
 
 }  // namespace
+
+std::vector<Rank> shown_ranks(const Forecast& forecast) {
+  const ir::Trace& trace = forecast.result.trace;
+  const bool all = slices_of_all(forecast) <= most_slices;
+  std::vector<Rank> shown;
+  std::size_t rows = 0;   // seen so far
+  for (std::size_t r = 0; r < forecast.schedule.ranks.size(); ++r) {
+    const Rank rank{static_cast<std::int32_t>(r)};
+    const bool is_first = trace.row(rank) == rows;
+    if (is_first) ++rows;
+    if (all || is_first) shown.push_back(rank);
+  }
+  return shown;
+}
+
+std::string note_on_shown_ranks(const Forecast& forecast) {
+  const std::size_t shown = shown_ranks(forecast).size(), all = forecast.schedule.ranks.size();
+  if (shown == all) return {};
+  return fmt::format("the timeline shows {} of {} ranks, the first of each kind of those alike: all would be {} slices", shown, all,
+                     slices_of_all(forecast));
+}
 
 void write_chrome_trace(const Forecast& forecast, std::ostream& out, std::string_view source) {
   EventWriter events(out, source);

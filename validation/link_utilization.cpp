@@ -21,7 +21,8 @@ std::optional<std::size_t> place_of(hw::LinkKind kind) {
 /// Which series each link belongs to, learnt from routes: those between GPUs of a node, and those to and from the next node.
 class LinkOwners {
  public:
-  explicit LinkOwners(const hw::Topology& topology) : topology_(topology), series_(topology.links().size()) {
+  LinkOwners(const hw::Topology& topology, const std::function<bool(NodeId)>& wanted)
+      : topology_(topology), wanted_(wanted), series_(topology.links().size()) {
     const std::int64_t per_node = topology.gpus_per_node();
     for (std::int64_t g = 0; g < topology.gpus(); ++g) {
       const std::int64_t first = g - g % per_node;
@@ -49,10 +50,12 @@ class LinkOwners {
   }
 
   void assign(LinkId link, NodeId node, hw::LinkKind kind, Direction direction) {
+    if (wanted_ && !wanted_(node)) return;
     series_[link.index()] = node.index() * series_per_node + *place_of(kind) * 2 + static_cast<std::size_t>(direction);
   }
 
   const hw::Topology& topology_;
+  const std::function<bool(NodeId)>& wanted_;
   std::vector<std::optional<std::size_t>> series_;   // by link
 };
 
@@ -109,18 +112,30 @@ std::vector<UtilizationSeries> empty_series(const hw::Topology& topology, const 
   return all;
 }
 
+/// By link with rates: those that have them and belong to a node.
+std::vector<std::vector<LinkId>> links_rated_as(const hw::Topology& topology, std::span<const LinkId> rated_as, const LinkOwners& owners) {
+  std::vector<std::vector<LinkId>> links(topology.links().size());
+  for (std::size_t l = 0; l < links.size(); ++l) {
+    const LinkId link{static_cast<std::int32_t>(l)};
+    if (owners.of(link)) links[(rated_as.empty() ? link : rated_as[l]).index()].push_back(link);
+  }
+  return links;
+}
+
 }  // namespace
 
 std::vector<UtilizationSeries> link_utilization(const hw::Topology& topology, std::span<const sim::LinkRate> rates, SimTime resolution,
-                                                SimTime end) {
-  const LinkOwners owners(topology);
+                                                SimTime end, std::span<const LinkId> rated_as, const std::function<bool(NodeId)>& wanted) {
+  const LinkOwners owners(topology, wanted);
+  const std::vector<std::vector<LinkId>> links = links_rated_as(topology, rated_as, owners);
   std::vector<UtilizationSeries> all = empty_series(topology, owners);
   std::vector<Averager> averagers;
   for (UtilizationSeries& series : all) averagers.emplace_back(series, resolution);
   std::vector<BytesPerSecond> now(topology.links().size());
   for (const sim::LinkRate& change : rates) {
-    const auto series = owners.of(change.link);
-    if (series) averagers[*series].change(change.time, change.rate - now[change.link.index()]);
+    for (const LinkId link : links[change.link.index()]) {
+      averagers[*owners.of(link)].change(change.time, change.rate - now[change.link.index()]);
+    }
     now[change.link.index()] = change.rate;
   }
   for (Averager& averager : averagers) averager.finish(end);

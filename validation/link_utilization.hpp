@@ -1,6 +1,7 @@
 // How busy each node's links were over time, from the rates of single links. Knows no schedule.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -25,9 +26,11 @@ struct UtilizationSeries {
   std::vector<UtilizationSample> samples;
 };
 
-/// NVLink and NIC links, by node, kind and direction. Changes closer together than `resolution` are averaged, so that Σ utilization ·
-/// duration · bandwidth is what the links carried. `end` is the last sample's end. Links between switches belong to no node.
+/// NVLink and NIC links of the wanted nodes (else of all), by node, kind and direction. Changes closer together than `resolution` are
+/// averaged, so that Σ utilization · duration · bandwidth is what the links carried. `end` is the last sample's end. Links between switches
+/// belong to no node. `rated_as` as in sim::SimulationResult: empty where every link has rates of its own.
 [[nodiscard]] std::vector<UtilizationSeries> link_utilization(const hw::Topology& topology, std::span<const sim::LinkRate> rates,
-                                                              SimTime resolution, SimTime end);
+                                                              SimTime resolution, SimTime end, std::span<const LinkId> rated_as = {},
+                                                              const std::function<bool(NodeId)>& wanted = {});
 
 }  // namespace fabricast::validation

@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "strategies/ir/rank_classes.hpp"
 #include "tests/hardware_models/test_cluster.hpp"
 #include "tests/sim/replays.hpp"
 #include "tests/validation/observed_step.hpp"
@@ -92,6 +93,35 @@ TEST_CASE("every rank is a named process, every stream a named track, and argume
   CHECK(processes.at(8) == "rank 8 (node 1, gpu 0)");
   CHECK(threads.size() == 9 * 3);
   CHECK(threads.at({8, 1}) == "tensor");
+}
+
+// 128 ranks in two classes; 2 million slices are 15,625 ops of each.
+TEST_CASE("where all ranks would be too many slices, the first of each class stands for those like it") {
+  for (const std::size_t ops : {15'625, 15'626}) {
+    ir::Schedule schedule = tests::tensor_group(128);
+    for (std::size_t i = 0; i < ops; ++i) tests::add_gemm(schedule, 10, 20, 30);
+    ir::Trace trace;
+    trace.ops.assign(2, std::vector<ir::OpInterval>(ops));
+    for (std::int32_t rank = 0; rank < 128; ++rank) trace.row_of.push_back(rank < 100 ? 0 : 1);
+    Forecast forecast = made_up(std::move(schedule), std::move(trace));
+    const bool all = 128 * ops <= 2'000'000;
+    CHECK(shown_ranks(forecast) == (all ? ir::each_rank(forecast.schedule).representatives : std::vector{Rank{0}, Rank{100}}));
+    CHECK(note_on_shown_ranks(forecast).empty() == all);
+    if (all) continue;
+    const LinkId out = forecast.topology.route(GpuId{0}, GpuId{1}).links().front();
+    forecast.result.link_rates = {{SimTime(0), out, BytesPerSecond(450e9)}};
+    std::map<int, std::string> processes;
+    std::size_t slices = 0;
+    for (const auto& event : events_of(forecast)) {
+      if (event.at("name") == "process_name") processes[event.at("pid")] = event.at("args").at("name");
+      if (event.at("ph") == "X") ++slices;
+    }
+    CHECK(slices == 2 * ops);
+    CHECK(processes == std::map<int, std::string>{{0, "rank 0 (node 0, gpu 0) and 99 like it"},
+                                                  {100, "rank 100 (node 12, gpu 4) and 27 like it"},
+                                                  {128, "links of node 0"},
+                                                  {140, "links of node 12"}});
+  }
 }
 
 TEST_CASE("link rates become counters of the node, in percent") {

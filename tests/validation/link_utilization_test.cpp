@@ -6,6 +6,8 @@
 
 #include "strategies/ir/split_mix.hpp"
 #include "tests/hardware_models/test_cluster.hpp"
+#include "tests/sim/replays.hpp"
+#include "tests/strategies/ir/hand_made.hpp"
 
 namespace fabricast::link_utilization_test {
 
@@ -72,6 +74,36 @@ TEST_CASE("a transfer between nodes counts where it leaves and where it enters")
     const bool in = series.node == NodeId{1} && series.kind == hw::LinkKind::infiniband && series.direction == Direction::in;
     REQUIRE(series.samples.size() == 1);
     CHECK(series.samples[0].utilization == doctest::Approx(out || in ? 1.0 / 8 : 0.0));
+  }
+}
+
+// Every rank sends as much to each of the others: all are alike, and one NIC's rates are all NICs'.
+TEST_CASE("links whose ranks are simulated once for all are as busy as they are one by one") {
+  hw::ClusterSpec cluster = tests::ideal_cluster(4, 4);
+  ir::RoutingShape shape{.layers = 1, .sources = 16, .experts = 16, .top_k = 2, .expert_positions = 16, .tokens = 64};
+  ir::HandMade made = ir::ExpertGrid{.positions = 16}.make(ir::block_plan(shape));
+  made.op(0, ir::compute(1000));
+  made.op(1, ir::AllToAll{ir::AllToAll::Direction::dispatch, {}, 512});
+  const hw::Topology topology(cluster);
+  const auto folded = tests::replay(cluster, made.schedule(), {.record_link_rates = true});
+  const auto unfolded = tests::replay(cluster, made.schedule(), {.record_link_rates = true, .fold = false});
+  REQUIRE(folded.classes == 1);
+  CHECK(folded.link_rates.size() < unfolded.link_rates.size());
+  const SimTime end = folded.instances.front().end;
+  const auto once = link_utilization(topology, folded.link_rates, SimTime(1), end, folded.rated_as);
+  const auto each = link_utilization(topology, unfolded.link_rates, SimTime(1), end);
+  const auto of_node = link_utilization(topology, folded.link_rates, SimTime(1), end, folded.rated_as, [](NodeId node) { return node == NodeId{2}; });
+  REQUIRE(once.size() == each.size());
+  CHECK(of_node.size() == 4);
+  for (const UtilizationSeries& series : once) {
+    const auto& expected = find(each, series.node.value, series.kind, series.direction).samples;
+    REQUIRE(series.samples.size() == expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      CHECK(series.samples[i].from == expected[i].from);
+      CHECK(series.samples[i].utilization == doctest::Approx(expected[i].utilization).epsilon(1e-9));
+    }
+    if (series.node != NodeId{2}) continue;
+    CHECK(find(of_node, 2, series.kind, series.direction).samples.size() == expected.size());
   }
 }
 

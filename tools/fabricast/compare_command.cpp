@@ -27,6 +27,7 @@ Report report_of(const Experiment& experiment, const sim::SimulateOptions& optio
   if (file) {
     validation::write_chrome_trace(forecast, file->stream());
     file->commit();
+    note(validation::note_on_shown_ranks(forecast));
   }
   return validation::summarize(experiment, forecast, options.fidelity);
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 #include <system_error>
 #include <utility>
 
@@ -47,6 +48,10 @@ void print(std::string_view text) {
       throw OutputError(std::string("cannot write to standard output: ") + std::strerror(errno));
     }
   }
+}
+
+void note(const std::string& text) {
+  if (!text.empty()) std::cerr << "fabricast: " << text << '\n';
 }
 
 Output::Output(std::string path) : path_(std::move(path)) {

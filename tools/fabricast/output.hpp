@@ -25,6 +25,9 @@ class ReaderGone : public std::runtime_error {
 /// To standard output. Throws OutputError, or ReaderGone where SIGPIPE is ignored.
 void print(std::string_view text);
 
+/// To standard error, as one line; nothing where there is nothing to say.
+void note(const std::string& text);
+
 /// Opened before the work starts, so that a bad path fails early; visible only once committed. Files are written under another name in the
 /// same directory and renamed; "-" is standard output. Devices and pipes are written directly.
 class Output {

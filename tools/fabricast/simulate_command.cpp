@@ -50,6 +50,7 @@ ExitCode SimulateCommand::run() const {
   if (trace) {
     validation::write_chrome_trace(forecast, trace->stream());
     trace->commit();
+    note(validation::note_on_shown_ranks(forecast));
   }
   if (json) {
     json->stream() << validation::to_json(report);
