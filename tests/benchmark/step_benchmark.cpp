@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "validation/description.hpp"
 #include "validation/experiment.hpp"
 #include "validation/forecast.hpp"
 #include "validation/report.hpp"
@@ -20,9 +21,12 @@ double peak_mebibytes() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
+validation::Experiment load(const std::string& name, const std::vector<std::string>& sets) {
+  return validation::load_experiment(std::string(FABRICAST_SOURCE_DIR) + "/configs/experiments/" + name + ".json", sets);
+}
+
 void run(benchmark::State& state, const std::string& name, const std::vector<std::string>& sets) {
-  const validation::Experiment experiment =
-      validation::load_experiment(std::string(FABRICAST_SOURCE_DIR) + "/configs/experiments/" + name + ".json", sets);
+  const validation::Experiment experiment = load(name, sets);
   std::size_t classes = 0, ops = 0;
   for (auto _ : state) {
     const validation::Forecast forecast = validation::forecast(experiment, {});
@@ -35,10 +39,26 @@ void run(benchmark::State& state, const std::string& name, const std::vector<std
   state.counters["peak_MiB"] = peak_mebibytes();
 }
 
-void uniform_step_of_16384_gpus(benchmark::State& state) {
-  run(state, "ep64_tp2", {"cluster.nodes=2048", "workload.sequences=16384", "model.layers=160"});
+const std::vector<std::string> on_16384_gpus{"cluster.nodes=2048", "workload.sequences=16384", "model.layers=160"};
+
+void uniform_step_of_16384_gpus(benchmark::State& state) { run(state, state.range(0) > 1 ? "ep64_tp2_chunked" : "ep64_tp2", on_16384_gpus); }
+BENCHMARK(uniform_step_of_16384_gpus)->Arg(1)->Arg(4)->ArgName("chunks")->Unit(benchmark::kMillisecond);
+
+/// A shard of 10,001 tokens: where the extra rows of an all-to-all go depends on the source in 32 ways, so its transfers are listed.
+void uneven_step_of_16384_gpus(benchmark::State& state) {
+  std::vector<std::string> sets = on_16384_gpus;
+  sets.push_back("workload.sequence_length=10001");
+  sets.push_back("model.max_sequence_length=10001");
+  run(state, "ep64_tp2_chunked", sets);
 }
-BENCHMARK(uniform_step_of_16384_gpus)->Unit(benchmark::kMillisecond);
+BENCHMARK(uneven_step_of_16384_gpus)->Unit(benchmark::kMillisecond);
+
+void describe_16384_gpus(benchmark::State& state) {
+  const validation::Experiment experiment = load("ep64_tp2", on_16384_gpus);
+  for (auto _ : state) benchmark::DoNotOptimize(validation::describe(experiment, validation::plan(experiment)));
+  state.counters["peak_MiB"] = peak_mebibytes();
+}
+BENCHMARK(describe_16384_gpus)->Unit(benchmark::kMillisecond);
 
 void skewed_step_of_128_gpus(benchmark::State& state) {
   run(state, state.range(0) > 1 ? "ep64_tp2_chunked" : "ep64_tp2", {"routing.distribution=zipf"});
