@@ -280,7 +280,7 @@ bool FairRates::find_holding_flows(Component& component) {
   component.holds.assign(problem.flows(), 0);
   const std::size_t flows = problem.flows();
   const std::size_t step = std::gcd(stride, flows) == 1 ? stride % flows : 1;
-  for (std::size_t i = 0, flow = 0; i < flows && pieces > 1; ++i, flow = (flow + step) % flows) {
+  for (std::size_t i = 0, flow = 0; i < flows && pieces > 1; ++i, flow += flow + step < flows ? step : step - flows) {
     if (problem.removed(static_cast<std::int32_t>(flow))) continue;
     std::int32_t first = none;
     for (const Crossing& crossing : problem.crossings(static_cast<std::int32_t>(flow))) {

@@ -35,8 +35,12 @@ class Kinds {
  public:
   explicit Kinds(std::size_t most) : most_(most) {}
 
-  /// False where they are too many.
+  /// Of the next member. False where kinds are too many.
   [[nodiscard]] bool add(const std::vector<std::int64_t>& sizes) {
+    if (!of_.empty() && *in_order_[of_.back()] == sizes) {   // as most often
+      of_.push_back(of_.back());
+      return true;
+    }
     const auto [kind, is_new] = numbers_.try_emplace(sizes, static_cast<std::int32_t>(numbers_.size()));
     if (is_new) in_order_.push_back(&kind->first);
     of_.push_back(kind->second);

@@ -25,6 +25,7 @@ hw::ClusterSpec worn_cluster(tests::Random& random) {
   hw::ClusterSpec cluster = tests::random_cluster(random);
   cluster.nodes = random.between(2, 6);
   cluster.fabric.nodes_per_leaf = random.between(1, 3);
+  cluster.collectives.nvlink_ramp = {2.0, Bytes(100'000)};   // so that what a member sends in all tells in what each transfer costs
   tests::wear(cluster, random);
   return cluster;
 }
