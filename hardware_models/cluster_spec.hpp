@@ -142,16 +142,37 @@ struct TransferMode {
 /// The kernel of a deduplicated dispatch or combine (DeepEP): its SMs copy rows, a row of b bytes in row + b / nvlink_per_sm. In a group on
 /// several nodes that takes `forwarding` times as long, since some of the SMs feed the NIC and others pass on what it brings.
 struct TokenKernel {
-  TransferMode mode;                         // what the links allow
+  TransferMode mode;                         // what the links allow; fill: on one node
   Seconds row{};
   BytesPerSecond nvlink_per_sm{};
   double forwarding = 1.0;
+  std::int64_t piece = 0;                    // tokens of a rank that go from the NICs to NVLink, or back, at once; 0: CollectiveSpec::pipeline_chunk
 };
 
 struct TokenKernels {
   std::int64_t sms = 20;                     // held by either; DeepEP's default
   TokenKernel dispatch, combine;
   TransferMode low_latency;
+};
+
+/// What NCCL's tuner takes a protocol, or the NVSwitches, to need among the GPUs of a node: call + steps · step + bytes / rate, of the steps and
+/// bytes of a ring. It decides by these constants, not by what its kernels reach.
+struct TunerEstimate {
+  Seconds call{}, step{};
+  BytesPerSecond rate{};
+};
+
+struct Tuner {
+  TunerEstimate ll, ll128, simple;
+  std::optional<TunerEstimate> nvls;         // absent: never asked for
+};
+
+/// NVSwitches that reduce work in loops: every channel takes a chunk for each of the node's GPUs. A loop of c-byte chunks has
+/// channels.nvls · GPUs · c of S, and c grows with S (library_kernels.hpp).
+struct SwitchLoops {
+  Bytes in_node{}, across{};                 // largest chunk of nvls, of nvls_tree
+  Seconds loop{};                            // of each loop of nvls, beside its bytes
+  double stages = 0, stages_across = 0;      // loops that the kernel's own pipeline holds back
 };
 
 /// How NCCL decides and what its kernels reach: a few constants for all kinds and group sizes, where the maps of CollectiveSpec give one
@@ -162,8 +183,12 @@ struct LibraryKernels {
   BytesPerSecond channel_rate{};             // loads and stores of one channel's SM; 0: no limit
   TransferMode ll, ll128, simple;            // protocols of rings and trees
   TransferMode point_to_point;               // send, receive and all-to-all
+  std::optional<TransferMode> point_to_point_ll;  // of 16 KiB at most for each peer, in one node; nvlink_share: of a peer. Absent: no such protocol
   TransferMode nvls;                         // in one node
   TransferMode nvls_tree;                    // in the node and across nodes at once
+  std::optional<SwitchLoops> switch_loops;   // of the last two, in place of their fill and of pipeline_chunk
+  std::optional<Tuner> tuner;                // absent: decides by what the kernels reach, as it does across nodes
+  Seconds message{};                         // of a GPU's NICs and of what drives them, for each chunk of nvls_tree: no more than a chunk in so long
   std::optional<TokenKernels> tokens;        // absent: a deduplicated exchange runs as fast as point_to_point
 };
 

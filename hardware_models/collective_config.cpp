@@ -14,7 +14,9 @@ namespace {
 constexpr double least_share = 1e-3;
 constexpr double most_small_cost = 100.0, most_forwarding = 100.0;
 constexpr std::int64_t most_members = 1024;
-constexpr IntegerRange channel_range{1, 1024};
+constexpr IntegerRange channel_range{1, 1024}, piece_range{1, 1 << 20};
+constexpr double most_stages = 100.0;
+constexpr Bytes least_chunk(16 << 10);
 
 std::map<CollectiveKind, Seconds> read_latencies(const JsonNode& node) {
   ObjectReader reader(node);
@@ -84,6 +86,39 @@ TransferMode read_mode(const JsonNode& node) {
   return mode;
 }
 
+TunerEstimate read_estimate(const JsonNode& node) {
+  ObjectReader reader(node);
+  const TunerEstimate estimate{reader.duration("call"), reader.duration("step"), reader.bandwidth("rate")};
+  reader.finish();
+  return estimate;
+}
+
+Tuner read_tuner(const JsonNode& node) {
+  ObjectReader reader(node);
+  Tuner tuner;
+  tuner.ll = read_estimate(reader.child("ll"));
+  tuner.ll128 = read_estimate(reader.child("ll128"));
+  tuner.simple = read_estimate(reader.child("simple"));
+  if (const auto* nvls = reader.optional_child("nvls")) tuner.nvls = read_estimate(*nvls);
+  reader.finish();
+  return tuner;
+}
+
+SwitchLoops read_loops(const JsonNode& node) {
+  ObjectReader reader(node);
+  SwitchLoops loops;
+  loops.in_node = reader.bytes("chunk");
+  loops.across = reader.bytes("chunk_across");
+  for (const char* key : {"chunk", "chunk_across"}) {
+    if (reader.bytes(key) < least_chunk) fail(reader.child(key), "must be 16 KiB at least, the smallest chunk that NCCL takes");
+  }
+  loops.loop = reader.duration("loop");
+  loops.stages = reader.number("stages", 0.0, most_stages);
+  loops.stages_across = reader.number("stages_across", 0.0, most_stages);
+  reader.finish();
+  return loops;
+}
+
 TokenKernel read_token_kernel(const JsonNode& node) {
   ObjectReader reader(node);
   TokenKernel kernel;
@@ -91,6 +126,7 @@ TokenKernel read_token_kernel(const JsonNode& node) {
   kernel.row = reader.duration("row");
   kernel.nvlink_per_sm = reader.bandwidth("nvlink_per_sm");
   kernel.forwarding = reader.number("forwarding", 1.0, most_forwarding);
+  if (const auto piece = reader.optional_integer("piece", piece_range)) kernel.piece = *piece;
   reader.finish();
   return kernel;
 }
@@ -119,6 +155,10 @@ LibraryKernels read_kernels(const JsonNode& node) {
   kernels.point_to_point = read_mode(reader.child("point_to_point"));
   kernels.nvls = read_mode(reader.child("nvls"));
   kernels.nvls_tree = read_mode(reader.child("nvls_tree"));
+  if (const auto* ll = reader.optional_child("point_to_point_ll")) kernels.point_to_point_ll = read_mode(*ll);
+  if (const auto* loops = reader.optional_child("switch_loops")) kernels.switch_loops = read_loops(*loops);
+  if (const auto* tuner = reader.optional_child("tuner")) kernels.tuner = read_tuner(*tuner);
+  if (reader.optional_child("message") != nullptr) kernels.message = reader.duration("message");
   if (const auto* tokens = reader.optional_child("tokens")) kernels.tokens = read_token_kernels(*tokens);
   reader.finish();
   return kernels;

@@ -90,6 +90,21 @@ void require_complete(const CollectiveSpec& spec) {
        {&kernels.ll, &kernels.ll128, &kernels.simple, &kernels.point_to_point, &kernels.nvls, &kernels.nvls_tree}) {
     if (!is_mode(*mode)) throw std::invalid_argument("a mode needs latencies, shares in (0, 1] and a fill size above 0");
   }
+  if (kernels.point_to_point_ll && !is_mode(*kernels.point_to_point_ll)) {
+    throw std::invalid_argument("point_to_point_ll needs latencies, shares in (0, 1] and a fill size above 0");
+  }
+  if (const auto& loops = kernels.switch_loops) {
+    const bool sized = loops->in_node > Bytes(0) && loops->across > Bytes(0);
+    if (!sized || loops->loop < Seconds(0) || loops->stages < 0 || loops->stages_across < 0) {
+      throw std::invalid_argument("loops of NVSwitches need chunks above 0 and latencies");
+    }
+  }
+  if (const auto& tuner = kernels.tuner) {
+    for (const TunerEstimate* of : {&tuner->ll, &tuner->ll128, &tuner->simple, tuner->nvls ? &*tuner->nvls : &tuner->simple}) {
+      if (of->rate <= BytesPerSecond(0)) throw std::invalid_argument("a tuner's estimates need rates above 0");
+    }
+  }
+  if (kernels.message < Seconds(0)) throw std::invalid_argument("a message cannot take less than no time");
   if (kernels.tokens) {
     for (const TokenKernel* kernel : {&kernels.tokens->dispatch, &kernels.tokens->combine}) {
       if (is_mode(kernel->mode) && kernel->nvlink_per_sm > BytesPerSecond(0) && kernel->forwarding >= 1.0) continue;
@@ -142,7 +157,7 @@ Seconds CollectiveModel::step_latency(CollectiveKind kind, const CollectiveChoic
 double CollectiveModel::efficiency(CollectiveKind kind, const CollectiveChoice& choice, bool crosses_nodes, GroupSize group,
                                    Bytes sent) const {
   if (spec_.kernels) {
-    return crosses_nodes ? mode_of(*spec_.kernels, kind, choice).network_share : nvlink_share(spec_, kind, choice, group);
+    return crosses_nodes ? network_share(spec_, kind, choice) : nvlink_share(spec_, kind, choice, group);
   }
   if (crosses_nodes) return spec_.network_efficiency.at(kind);
   const double large = interpolate(spec_.nvlink_efficiency.at(kind), group.in_node);
@@ -152,8 +167,10 @@ double CollectiveModel::efficiency(CollectiveKind kind, const CollectiveChoice& 
   return large / (1.0 + (ramp.small_cost - 1.0) * size / (size + static_cast<double>(sent.value())));
 }
 
-Seconds CollectiveModel::fill(CollectiveKind kind, const CollectiveChoice& choice, Bytes sent) const {
-  return spec_.kernels ? fill_time(mode_of(*spec_.kernels, kind, choice), sent) : Seconds(0);
+Seconds CollectiveModel::fill(CollectiveKind kind, const CollectiveChoice& choice, GroupSize group, Bytes sent) const {
+  return spec_.kernels ? fill_time(spec_, kind, choice, group, sent) : Seconds(0);
 }
+
+Bytes CollectiveModel::pipeline_chunk(const CollectiveChoice& choice, GroupSize group) const { return hw::pipeline_chunk(spec_, choice, group); }
 
 }  // namespace fabricast::hw

@@ -30,6 +30,7 @@ struct CollectiveChoice {
   CollectiveAlgorithm algorithm;
   CollectiveProtocol protocol = CollectiveProtocol::simple;
   TokenRouting tokens = {};        // of a deduplicated all-to-all
+  Bytes chunk = {};                // of nvls and nvls_tree in loops, by channel and GPU; else 0
   friend bool operator==(const CollectiveChoice&, const CollectiveChoice&) = default;
 };
 
@@ -68,11 +69,11 @@ class CollectiveModel {
   [[nodiscard]] double efficiency(CollectiveKind kind, const CollectiveChoice& choice, bool crosses_nodes, GroupSize group,
                                   Bytes sent) const;
 
-  /// What filling the kernels' pipeline costs a collective whose members send so many bytes each; 0 for profiles by kind.
-  [[nodiscard]] Seconds fill(CollectiveKind kind, const CollectiveChoice& choice, Bytes sent) const;
+  /// What filling the kernels' pipeline costs a collective whose members send so many bytes each over NVLink; 0 for profiles by kind.
+  [[nodiscard]] Seconds fill(CollectiveKind kind, const CollectiveChoice& choice, GroupSize group, Bytes sent) const;
 
   /// Bytes of S in one piece of a pipeline of levels; 0: a level waits for the whole of the one before it.
-  [[nodiscard]] Bytes pipeline_chunk() const { return spec_.pipeline_chunk; }
+  [[nodiscard]] Bytes pipeline_chunk(const CollectiveChoice& choice, GroupSize group) const;
 
   /// `algorithm` as chosen, not automatic; `size` is S. kernel_footprint.cpp has the sources.
   [[nodiscard]] KernelFootprint footprint(CollectiveKind kind, CollectiveAlgorithm algorithm, Bytes size) const;

@@ -41,6 +41,8 @@ struct Setting {
   Bytes size;
   const hw::Topology& topology;
   const hw::CollectiveModel& model;
+  hw::GroupSize fullest{};                    // in_node: of the fullest node
+  Bytes pipeline_chunk{};
 };
 
 GpuId gpu_at(std::int32_t end, std::span<const GpuId> gpu_of) { return hw::is_switch(end) ? GpuId{end} : gpu_of[end]; }
@@ -134,7 +136,7 @@ SimTime longest_delay(std::span<const DelayedTransfer> priced) {
 // it otherwise. Under contention the phases' own paces decide.
 std::vector<DelayedTransfer> run_side_by_side(std::vector<std::vector<DelayedTransfer>> phases, const Setting& setting) {
   const double pieces =
-      std::max(1.0, static_cast<double>(setting.size.value()) / static_cast<double>(setting.model.pipeline_chunk().value()));
+      std::max(1.0, static_cast<double>(setting.size.value()) / static_cast<double>(setting.pipeline_chunk.value()));
   SimTime latency{};
   Seconds one_piece_each{};
   std::vector<Seconds> piece;
@@ -190,7 +192,7 @@ void append_side_by_side(CollectivePlan& plan, std::span<const hw::Phase> phases
 void append_phases(CollectivePlan& plan, std::span<const hw::Phase> phases, const Setting& setting) {
   for (std::size_t first = 0; first < phases.size();) {
     std::size_t last = first + 1;
-    while (setting.model.pipeline_chunk() > Bytes{} && last < phases.size() && phases[last].pipelined) ++last;
+    while (setting.pipeline_chunk > Bytes{} && last < phases.size() && phases[last].pipelined) ++last;
     if (last == first + 1) {
       append_alone(plan, phases[first], setting);
     } else {
@@ -301,7 +303,9 @@ CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topolog
   const std::vector<NodeId> nodes = nodes_of(gpu_of, topology);
   const Bytes size = table ? hw::size_of(*table) : hw::size_of(kind, gpu_of.size(), counts);
   const hw::CollectiveChoice choice = model.choose(kind, wanted, nodes, size, tokens);
-  const Setting setting{kind, choice, gpu_of, node_sizes(nodes), size, topology, model};
+  Setting setting{kind, choice, gpu_of, node_sizes(nodes), size, topology, model};
+  setting.fullest = {static_cast<std::int64_t>(gpu_of.size()), *std::max_element(setting.members_in_node.begin(), setting.members_in_node.end())};
+  setting.pipeline_chunk = model.pipeline_chunk(choice, setting.fullest);
   plan.exchange = exchange_of(asked, setting);
   if (!plan.exchange && table) return plan_collective(with_all_counts(asked), topology, model);
   Bytes in_node{};   // what the busiest member sends there
@@ -313,7 +317,7 @@ CollectivePlan plan_collective(const CollectiveRequest& asked, const hw::Topolog
     if (plan.transfers.empty()) return plan;
     in_node = sent_in_node(phases, nodes);
   }
-  plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, in_node));
+  plan.base_latency = to_sim_time(model.base_latency(kind, choice) + model.fill(kind, choice, setting.fullest, in_node));
   if (choice.algorithm == hw::CollectiveAlgorithm::deduplicated) plan.floor = hw::token_exchange_floor(gpu_of, counts, topology, choice.tokens);
   else plan.floor = table ? hw::byte_floor(gpu_of, *table, topology) : hw::byte_floor(kind, gpu_of, counts, topology);
   plan.loads = kernel_loads(footprint_of(kind, choice.algorithm, size, nodes, model), plan, gpu_of, topology);

@@ -150,8 +150,8 @@ Seconds LoneCollective::pipelined(const Way& way, std::size_t first, const std::
 Seconds LoneCollective::time(const hw::CollectiveModel& model) const {
   const hw::CollectiveChoice choice = model.choose(kind_, wanted_, nodes_, size_);
   const Way& way = ways_.at(choice.algorithm);
-  Seconds time = model.base_latency(kind_, choice) + model.fill(kind_, choice, way.sent_in_node);
-  const Bytes chunk = model.pipeline_chunk();
+  Seconds time = model.base_latency(kind_, choice) + model.fill(kind_, choice, group_, way.sent_in_node);
+  const Bytes chunk = model.pipeline_chunk(choice, group_);
   for (std::size_t first = 0; first < way.phases.size();) {
     std::vector<PhaseTime> pipeline{time_of(way.phases[first], model, choice)};
     std::size_t next = first + 1;

@@ -45,7 +45,7 @@ bool mentions(const std::string& text, const std::string& part) { return text.fi
 }  // namespace
 
 TEST_CASE("the shipped profiles describe the library's kernels") {
-  for (const char* name : {"nccl_h100", "nccl_h100_roce", "nccl_a100", "nccl_a100_efa", "nccl_b200"}) {
+  for (const char* name : {"nccl_h100", "nccl_h100_roce", "nccl_h100_efa", "nccl_a100", "nccl_a100_efa", "nccl_b200"}) {
     CAPTURE(name);
     const CollectiveSpec spec = read_collectives(shipped(name));
     REQUIRE(spec.kernels.has_value());
@@ -63,11 +63,27 @@ TEST_CASE("kernels are read with their quantities") {
   const CollectiveSpec spec = read_collectives(shipped("nccl_h100"));
   CHECK(spec.channels.ring == 24);
   CHECK(spec.kernels->nvlink == BytesPerSecond(450e9));
-  CHECK(spec.kernels->simple.nvlink_share == 0.781);
-  CHECK(spec.kernels->simple.fill_size == Bytes(39'400'000));
+  CHECK(spec.kernels->simple.nvlink_share == 0.788);
+  CHECK(spec.kernels->simple.fill_size == Bytes(45'500'000));
   REQUIRE(spec.kernels->tokens.has_value());
   CHECK(spec.kernels->tokens->sms == 20);
-  CHECK(spec.kernels->tokens->combine.forwarding == 1.93);
+  CHECK(spec.kernels->tokens->combine.forwarding == 1.96);
+  CHECK(spec.kernels->tokens->combine.piece == 176);
+  REQUIRE(spec.kernels->switch_loops.has_value());
+  CHECK(spec.kernels->switch_loops->in_node == Bytes(128 << 10));
+  CHECK(spec.kernels->switch_loops->stages == 2.0);
+  REQUIRE(spec.kernels->tuner.has_value());
+  CHECK(spec.kernels->tuner->ll128.rate == BytesPerSecond(331.2e9));
+  CHECK(spec.kernels->point_to_point_ll.has_value());
+  CHECK(spec.kernels->message == Seconds(0));
+  CHECK_FALSE(read_collectives(shipped("nccl_a100")).kernels->tuner->nvls.has_value());
+}
+
+TEST_CASE("a loop of NVSwitches has chunks that NCCL takes") {
+  JsonNode profile = shipped("nccl_h100");
+  profile.find("kernels")->find("switch_loops")->find("chunk_across")->value = "8 KiB";
+  CHECK(mentions(complaint(profile), "chunk_across"));
+  CHECK(mentions(complaint(profile), "16 KiB at least"));
 }
 
 TEST_CASE("kernels that claim more than their link, or forward for nothing, are refused with their place") {

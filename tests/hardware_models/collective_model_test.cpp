@@ -233,7 +233,7 @@ double microseconds_of(const Measured& row) {
   const Bytes sent(static_cast<std::int64_t>(moved.sent));
   const double rate = (is_h100 ? 450e9 : 300e9) * model.efficiency(row.kind, choice, false, {row.members, row.members}, sent);
   const Seconds software = model.base_latency(row.kind, choice) + moved.steps * model.step_latency(row.kind, choice, false) +
-                           model.fill(row.kind, choice, sent);
+                           model.fill(row.kind, choice, {row.members, row.members}, sent);
   return 1e6 * (software.value() + moved.hops * 0.6e-6 + moved.sent / rate);
 }
 

@@ -84,7 +84,7 @@ void check_recovered(const hw::CollectiveSpec& fitted, const hw::CollectiveSpec&
   CHECK(found.point_to_point.nvlink_share == doctest::Approx(is.point_to_point.nvlink_share).epsilon(within));
   CHECK(found.call.value() == doctest::Approx(is.call.value()).epsilon(2 * within));
   CHECK(found.ll.nvlink_step.value() == doctest::Approx(is.ll.nvlink_step.value()).epsilon(3 * within));
-  CHECK(found.nvls_tree.call == found.simple.call);
+  CHECK(found.nvls_tree.call == found.nvls.call);
 }
 
 TEST_CASE("the closed form of a lone collective is what the simulator says of it on an idle node") {

@@ -115,9 +115,9 @@ TEST_CASE("a dispatch that fills the NICs is predicted by their rate, and what c
                                                    "h100_or_h200,32,7168,512,8,256,20,20,900,1100\n");
   const auto rows = judge(read_sets({path.string()}, notes), options, notes);
   REQUIRE(rows.size() == 2);
-  // With SMs to spare: half of the copies cross, at 0.883 of 50 GB/s, after 30 + 27 us
+  // With SMs to spare: half of the copies cross, at 0.87 of 50 GB/s, after 27 us
   const double crossing = 16384 * (1 - none_of_eight(128, 256)) * 7392;
-  CHECK(rows[0].predicted.value() == doctest::Approx(crossing / (0.883 * 50e9) + 57e-6).epsilon(0.03));
+  CHECK(rows[0].predicted.value() == doctest::Approx(crossing / (0.87 * 50e9) + 27e-6).epsilon(0.03));
   REQUIRE(notes.size() == 2);
   CHECK(notes[0].find("2 rows of collectives have experts that cannot be dealt") != std::string::npos);
   CHECK(notes[1].find("2 rows of collectives have more members than the cluster, 16 x 8 GPUs") != std::string::npos);

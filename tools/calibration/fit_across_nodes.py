@@ -4,9 +4,11 @@
     tools/calibration/fit_across_nodes.py FABRICAST PUBLISHED PROFILE CLUSTER
 
 FABRICAST is the built command, which does the predicting (bench-collective); PUBLISHED the folder with coll_nccltests_tables.csv; PROFILE and
-CLUSTER the JSON files to start from. Three constants per fabric: "share", the share of the slower level's rate that large transfers reach
+CLUSTER the JSON files to start from. Two or three constants per fabric: "share", the share of the slower level's rate that large transfers reach
 (kernels.nvls_tree.nvlink_share where NVSwitches reduce, since on two nodes NVLink is that level; else kernels.simple.network_share), "step",
-the software cost of a step across nodes (network_step of simple and nvls_tree), and pipeline_chunk. Fitted by Nelder-Mead from two starts to
+the software cost of a step across nodes (network_step of simple and nvls_tree), and "chunk", pipeline_chunk, where no NVSwitches reduce: where
+they do, NCCL's loops are the pieces. On EFA with NVSwitches "message" (kernels.message) takes the place of the share, which is the first
+fabric's. Fitted by Nelder-Mead from two starts to
 the least mean |log error| over every other size from 1 MiB on of the first set of a fabric; judged on its other sizes and on the other sets,
 from 16 MiB on. Latencies of LL and LL128 across nodes ("ll_step") are fitted before, to the sizes below 1 MiB of the first set; where it has
 none they are Simple's.
@@ -23,14 +25,15 @@ from collections import defaultdict
 
 from nelder_mead import nelder_mead
 
-# (name, sets: the first is fitted, nodes by set, NIC rate per GPU)
+# (name, sets: the first is fitted, NIC rate per GPU, constants, largest chunk across nodes: since NCCL 2.19 nvlsChunkSize, 128 KiB; before, a
+# step of the buffer, 4 MiB / 8)
 FABRICS = {
     "h100": [
-        ("H100, 8 x NDR400 InfiniBand", ["nccl-tests#309-2n", "nccl-tests#309-2n-b"], "400 Gbit/s"),
-        ("H100, 16 x 200 Gbit/s RoCE (OCI)", ["oci-hpc-2n", "oci-hpc-tutorial-2n"], "400 Gbit/s"),
-        ("H100, 32 x 100 Gbit/s EFA (AWS p5)", ["awsome-p5-2n-eks"], "400 Gbit/s"),
+        ("H100, 8 x NDR400 InfiniBand", ["nccl-tests#309-2n", "nccl-tests#309-2n-b"], "400 Gbit/s", ["share", "step"], "128 KiB"),
+        ("H100, 16 x 200 Gbit/s RoCE (OCI)", ["oci-hpc-2n", "oci-hpc-tutorial-2n"], "400 Gbit/s", ["share", "step"], "128 KiB"),
+        ("H100, 32 x 100 Gbit/s EFA (AWS p5)", ["awsome-p5-2n-eks"], "400 Gbit/s", ["message", "step"], "512 KiB"),
     ],
-    "a100": [("A100, 4 x 100 Gbit/s EFA (AWS p4de)", ["awsome-p4de-2n"], "50 Gbit/s")],
+    "a100": [("A100, 4 x 100 Gbit/s EFA (AWS p4de)", ["awsome-p4de-2n"], "50 Gbit/s", ["share", "step", "chunk"], None)],
 }
 # predicted with the constants of the first fabric, nothing fitted
 OTHERS = {"h100": [("coreweave-Running Jobs", "400 Gbit/s")], "a100": []}
@@ -53,7 +56,8 @@ def tables(folder):
 
 
 class Model:
-    def __init__(self, fabricast, profile, cluster, nic, nodes):
+    def __init__(self, fabricast, profile, cluster, nic, nodes, chunk_across):
+        self.chunk_across = chunk_across
         self.fabricast, self.profile, self.cluster = fabricast, profile, copy.deepcopy(cluster)
         self.cluster["nodes"] = nodes
         self.cluster["fabric"]["nic_bandwidth"] = nic
@@ -71,7 +75,11 @@ class Model:
             kernels[name]["network_step"] = "%.6g us" % constants["step"]
         for name in ("ll", "ll128"):
             kernels[name]["network_step"] = "%.6g us" % constants.get("ll_step", constants["step"])
-        profile["pipeline_chunk"] = "%.6g MB" % constants["chunk"]
+        if "chunk" in constants:
+            profile["pipeline_chunk"] = "%.6g MB" % constants["chunk"]
+        if self.chunk_across:
+            kernels["switch_loops"]["chunk_across"] = self.chunk_across
+            kernels["message"] = "%.6g us" % constants.get("message", 0)
         with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as stream:
             json.dump(cluster, stream)
         try:
@@ -89,8 +97,9 @@ def loss(model, constants, rows):
     return sum(abs(math.log(times[size][0] / t)) for size, t, _ in rows if size in times) / len(rows)
 
 
-def fit(model, rows):
-    constants = {"share": 0.6 if model.cluster["node"].get("in_switch_reduction") else 0.9, "step": 6.0, "chunk": 12.0}
+def fit(model, rows, names, share):
+    start = {"share": 0.6 if model.cluster["node"].get("in_switch_reduction") else 0.9, "message": 5.0}
+    constants = {"share": share or start["share"], "step": 6.0, **({"chunk": 12.0} if "chunk" in names else {})}
     small = [r for r in rows if r[0] < 1 << 20]
     if small:
         # Simple, whose steps cost more, must not stand in for a slow LL
@@ -100,15 +109,13 @@ def fit(model, rows):
         found = nelder_mead(lambda v: loss(model, with_step(v), small), [math.log(3.0)], 40, spread=0.2)
         constants["ll_step"] = math.exp(found[0])
     large = [r for r in rows if r[0] >= 1 << 20][::2]
-    names = ["share", "step", "chunk"]
-
     def named(v):
         return {**constants, **{k: math.exp(x) for k, x in zip(names, v)}}
 
     best = None
     for step, chunk in ((6.0, 12.0), (60.0, 60.0)):  # a fabric that starts fast, and one that does not
-        start = [math.log(constants["share"]), math.log(step), math.log(chunk)]
-        found = named(nelder_mead(lambda v: loss(model, named(v), large), start, 60, spread=0.2))
+        first = [math.log({**start, "step": step, "chunk": chunk}[k]) for k in names]
+        found = named(nelder_mead(lambda v: loss(model, named(v), large), first, 60, spread=0.2))
         found_loss = loss(model, found, large)
         if best is None or found_loss < best[0]:
             best = (found_loss, found)
@@ -138,17 +145,17 @@ def main():
             cluster[key] = load(os.path.join(os.path.dirname(sys.argv[4]), cluster[key]))
     gpu = "a100" if cluster["gpu"]["name"].startswith("a100") else "h100"
     sets, first = tables(folder), None
-    for name, members, nic in FABRICS[gpu]:
+    for name, members, nic, names, chunk_across in FABRICS[gpu]:
         rows = sets[members[0]]
-        model = Model(fabricast, profile, cluster, nic, rows[0][2])
-        constants, fitted = fit(model, rows)
+        model = Model(fabricast, profile, cluster, nic, rows[0][2], chunk_across)
+        constants, fitted = fit(model, rows, names, first and first["share"])
         first = first or constants
         print(name, json.dumps({k: float("%.4g" % v) for k, v in constants.items()}))
         for member in members:
             judge(member, model, constants, sets[member], fitted if member == members[0] else set())
         sys.stdout.flush()
     for member, nic in OTHERS[gpu]:
-        judge("other fabric, nothing fitted: " + member, Model(fabricast, profile, cluster, nic, sets[member][0][2]), first, sets[member], set())
+        judge("other fabric, nothing fitted: " + member, Model(fabricast, profile, cluster, nic, sets[member][0][2], FABRICS[gpu][0][4]), first, sets[member], set())
 
 
 main()
