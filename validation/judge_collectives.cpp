@@ -136,7 +136,7 @@ const MeasuredCluster* Clusters::of(const std::string& system) {
 
 std::optional<fs::path> cluster_file(const fs::path& configs, const std::string& system) {
   static const std::map<std::string, std::string> files{{"a100_sxm", "a100_16x8"}, {"a100_sxm_efa", "a100_16x8_efa"}, {"b200_sxm", "b200_16x8"},
-                                                        {"h100_sxm", "h100_16x8"}, {"h100_sxm_roce", "h100_16x8_roce"},
+                                                        {"h100_sxm", "h100_16x8"}, {"h100_sxm_roce", "h100_16x8_roce"}, {"h100_sxm_efa", "h100_16x8_efa"},
                                                         {"h100_or_h200", "h100_16x8"}, {"h200_sxm", "h200_16x8"}, {"h800_sxm", "h800_16x8"}};
   const auto found = files.find(system);
   if (found == files.end()) return std::nullopt;

@@ -89,15 +89,15 @@ TEST_CASE("the network that a table names decides the cluster, and one node need
                                         "d,all_reduce,A100 SXM,1,8,AWS EFA 4x100G,1048576,50,50\n"
                                         "e,all_reduce,H100 SXM,2,16,EFA 32x100G,1048576,90,90\n"
                                         "f,all_reduce,GB200 NVL72,,72,one rack,1048576,90,90\n");
-  REQUIRE(result.rows.size() == 4);
+  REQUIRE(result.rows.size() == 5);
   CHECK(result.rows[0].system == "h100_sxm");
   CHECK(result.rows[1].system == "h100_sxm_roce");
+  CHECK(result.rows[4].system == "h100_sxm_efa");
   CHECK(result.rows[2].system == "a100_sxm_efa");
   CHECK(result.rows[3].system == "a100_sxm");
   CHECK(result.rows[2].predicted > 3.0 * result.rows[0].predicted);   // a NIC of 50 Gbit/s against 400
-  REQUIRE(result.notes.size() == 2);
-  CHECK(result.notes[0].find("1 rows of collectives have no cluster that stands for system h100_sxm_efa; name one with --cluster") != std::string::npos);
-  CHECK(result.notes[1].find("1 rows left out: no profile stands for GB200 NVL72") != std::string::npos);
+  REQUIRE(result.notes.size() == 1);
+  CHECK(result.notes[0].find("1 rows left out: no profile stands for GB200 NVL72") != std::string::npos);
 }
 
 TEST_CASE("a named cluster is used for all, and rows that it cannot run are counted with the reason") {
@@ -163,8 +163,21 @@ TEST_CASE("the committed collectives are predicted as well as the profiles say")
   CHECK(quantile(across, 0.5) < 0.05);
 }
 
-// Nothing is fitted to the documents. Both programs fill their NICs on eight nodes, as the model does; what few SMs can copy is their own.
-TEST_CASE("dispatches of 64 ranks take what DeepEP's and Hybrid-EP's documents say, and DeepEP's in a node and on two nodes what SGLang measured") {
+// AWS p5 (awsome-distributed-training, NCCL 2.18.5): twice the size takes 1.2 or 1.9 times as long, as NCCL's chunk grows or does not.
+TEST_CASE("all-reduces over EFA follow NCCL's chunks") {
+  const std::string row = "p5,all_reduce,H100 SXM,2,16,AWS p5 EFA 32x100G,";
+  const Judged result = judged(tables + row + "67108864,996.0,1001.7\n" + row + "134217728,1950.5,1725.6\n" + row + "268435456,3010.8,3020.7\n" + row +
+                               "536870912,3608.0,3599.7\n" + row + "1073741824,6426.3,6426.1\n" + row + "2147483648,9197.5,9195.2\n");
+  REQUIRE(result.rows.size() == 6);
+  for (const AgreementRow& measured : result.rows) CHECK(std::abs(measured.error()) < 0.1);
+  const auto growth = [&](std::size_t i) { return result.rows[i].predicted / result.rows[i - 1].predicted; };
+  CHECK(growth(3) < 1.3);   // 128 to 256 KiB
+  CHECK(growth(4) > 1.7);
+  CHECK(growth(5) < 1.6);   // 256 to 512 KiB
+}
+
+// Nothing of 64 ranks is fitted. Both programs fill their NICs on eight nodes, as the model does; what few SMs can copy is their own.
+TEST_CASE("dispatches and combines of 64 ranks take what DeepEP's and Hybrid-EP's documents say, and DeepEP's in a node and on two nodes what SGLang measured") {
   std::vector<std::string> notes;
   const std::string folder = root + "/validation/published/dispatch_";
   const Agreement result = agreement(judge(
@@ -174,13 +187,13 @@ TEST_CASE("dispatches of 64 ranks take what DeepEP's and Hybrid-EP's documents s
   for (const AgreementSummary& one : result.summaries) {
     CAPTURE(one.system);
     CAPTURE(one.kind);
-    const bool documents = one.kind == "DeepEP V1 dispatch 8 nodes" || (one.kind.starts_with("Hybrid-EP dispatch") && one.kind.ends_with("8 nodes"));
-    const bool fitted = one.kind.ends_with("from 512 tokens") && one.kind.find("8 nodes") == std::string::npos;
+    const bool documents = (one.kind.starts_with("DeepEP V1") || one.kind.starts_with("Hybrid-EP")) && one.kind.ends_with("8 nodes");
+    const bool fitted = one.kind.ends_with("512 tokens") && one.kind.find("8 nodes") == std::string::npos;
     if (!documents && !fitted) continue;
-    CHECK(one.median < 0.1);
+    CHECK(one.median < (one.kind.ends_with("below 512 tokens") ? 0.16 : 0.1));   // three rows each
     ++judged_kinds;
   }
-  CHECK(judged_kinds == 3 + 6);
+  CHECK(judged_kinds == 5 + 6 + 6);
 }
 
 }  // namespace fabricast::judge_collectives_test
