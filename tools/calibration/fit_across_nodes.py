@@ -4,11 +4,11 @@
     tools/calibration/fit_across_nodes.py FABRICAST PUBLISHED PROFILE CLUSTER
 
 FABRICAST is the built command, which does the predicting (bench-collective); PUBLISHED the folder with coll_nccltests_tables.csv; PROFILE and
-CLUSTER the JSON files to start from. Two or three constants per fabric: "share", the share of the slower level's rate that large transfers reach
+CLUSTER the JSON files to start from. One to three constants per fabric: "share", the share of the slower level's rate that large transfers reach
 (kernels.nvls_tree.nvlink_share where NVSwitches reduce, since on two nodes NVLink is that level; else kernels.simple.network_share), "step",
 the software cost of a step across nodes (network_step of simple and nvls_tree), and "chunk", pipeline_chunk, where no NVSwitches reduce: where
-they do, NCCL's loops are the pieces. On EFA with NVSwitches "message" (kernels.message) takes the place of the share, which is the first
-fabric's. Fitted by Nelder-Mead from two starts to
+they do, NCCL's loops are the pieces. On EFA with NVSwitches "message" (kernels.message) takes the place of all, share and step
+being the first fabric's. Fitted by Nelder-Mead from two starts to
 the least mean |log error| over every other size from 1 MiB on of the first set of a fabric; judged on its other sizes and on the other sets,
 from 16 MiB on. Latencies of LL and LL128 across nodes ("ll_step") are fitted before, to the sizes below 1 MiB of the first set; where it has
 none they are Simple's.
@@ -31,7 +31,7 @@ FABRICS = {
     "h100": [
         ("H100, 8 x NDR400 InfiniBand", ["nccl-tests#309-2n", "nccl-tests#309-2n-b"], "400 Gbit/s", ["share", "step"], "128 KiB"),
         ("H100, 16 x 200 Gbit/s RoCE (OCI)", ["oci-hpc-2n", "oci-hpc-tutorial-2n"], "400 Gbit/s", ["share", "step"], "128 KiB"),
-        ("H100, 32 x 100 Gbit/s EFA (AWS p5)", ["awsome-p5-2n-eks"], "400 Gbit/s", ["message", "step"], "512 KiB"),
+        ("H100, 32 x 100 Gbit/s EFA (AWS p5)", ["awsome-p5-2n-eks"], "400 Gbit/s", ["message"], "512 KiB"),
     ],
     "a100": [("A100, 4 x 100 Gbit/s EFA (AWS p4de)", ["awsome-p4de-2n"], "50 Gbit/s", ["share", "step", "chunk"], None)],
 }
@@ -97,9 +97,11 @@ def loss(model, constants, rows):
     return sum(abs(math.log(times[size][0] / t)) for size, t, _ in rows if size in times) / len(rows)
 
 
-def fit(model, rows, names, share):
+def fit(model, rows, names, first):
     start = {"share": 0.6 if model.cluster["node"].get("in_switch_reduction") else 0.9, "message": 5.0}
-    constants = {"share": share or start["share"], "step": 6.0, **({"chunk": 12.0} if "chunk" in names else {})}
+    constants = {"share": start["share"], "step": 6.0, **({"chunk": 12.0} if "chunk" in names else {})}
+    if "share" not in names:
+        constants.update({k: first[k] for k in ("share", "step", "ll_step")})
     small = [r for r in rows if r[0] < 1 << 20]
     if small:
         # Simple, whose steps cost more, must not stand in for a slow LL
@@ -114,8 +116,8 @@ def fit(model, rows, names, share):
 
     best = None
     for step, chunk in ((6.0, 12.0), (60.0, 60.0)):  # a fabric that starts fast, and one that does not
-        first = [math.log({**start, "step": step, "chunk": chunk}[k]) for k in names]
-        found = named(nelder_mead(lambda v: loss(model, named(v), large), first, 60, spread=0.2))
+        begin = [math.log({**start, "step": step, "chunk": chunk}[k]) for k in names]
+        found = named(nelder_mead(lambda v: loss(model, named(v), large), begin, 60, spread=0.2))
         found_loss = loss(model, found, large)
         if best is None or found_loss < best[0]:
             best = (found_loss, found)
@@ -148,7 +150,7 @@ def main():
     for name, members, nic, names, chunk_across in FABRICS[gpu]:
         rows = sets[members[0]]
         model = Model(fabricast, profile, cluster, nic, rows[0][2], chunk_across)
-        constants, fitted = fit(model, rows, names, first and first["share"])
+        constants, fitted = fit(model, rows, names, first)
         first = first or constants
         print(name, json.dumps({k: float("%.4g" % v) for k, v in constants.items()}))
         for member in members:
