@@ -78,12 +78,6 @@ CollectiveParameter pipeline_chunk() {
           [](CollectiveSpec& spec, double value) { spec.pipeline_chunk = Bytes(static_cast<std::int64_t>(value)); }};
 }
 
-CollectiveParameter switch_loop() {
-  return {{"/kernels/switch_loops/loop"}, LibraryForm::seconds, 0.0, longest_latency, shortest_change, 4e-6,
-          [](const CollectiveSpec& spec) { return spec.kernels->switch_loops->loop.value(); },
-          [](CollectiveSpec& spec, double value) { spec.kernels->switch_loops->loop = Seconds(value); }};
-}
-
 CollectiveParameter share_of_a_peer() {
   return {{"/kernels/point_to_point_ll/nvlink_share"}, LibraryForm::share, least_link_share, 1.0, 1e-5, 0.02,
           [](const CollectiveSpec& spec) { return spec.kernels->point_to_point_ll->nvlink_share; },
@@ -137,6 +131,7 @@ std::vector<CollectiveParameter> constants_of_kernels(const CollectiveSpec& base
   add(seen.rings, mode_share(ll, "nvlink_share", &M::nvlink_share, 0.05));
   add(seen.rings, mode_seconds({ll128}, "nvlink_step", &M::nvlink_step, 0.4e-6));
   add(seen.rings, mode_share(ll128, "nvlink_share", &M::nvlink_share, 0.25));
+  // in loops, a loop's own time stays as it is: it and the call and share of nvls stand for one another
   const bool with_ll = base.kernels->point_to_point_ll.has_value(), in_loops = base.kernels->switch_loops.has_value();
   if (in_loops) {
     add(seen.rings, mode_seconds({simple}, "call", &M::call, 4e-6));
@@ -147,7 +142,6 @@ std::vector<CollectiveParameter> constants_of_kernels(const CollectiveSpec& base
   add(seen.exchanges, call_of_exchanges(with_ll));
   add(seen.exchanges && with_ll, share_of_a_peer());
   add(seen.rings, mode_seconds({simple}, "fill", &M::fill, 30e-6));
-  add(seen.in_switch && in_loops, switch_loop());
   add(seen.in_switch && !in_loops, mode_seconds({nvls, nvls_tree}, "fill", &M::fill, 60e-6));
   add(seen.exchanges, mode_seconds({point_to_point}, "fill", &M::fill, 10e-6));
   add(seen.rings, mode_fill_size({simple}, 5e6));
