@@ -22,6 +22,13 @@ struct GemmTile {
   double efficiency;  // rate of this tile over the best one's, once its pipeline is full
 };
 
+/// How GEMMs of many experts run where it differs from one GEMM's: their kernels stay on the SMs and go from tile to tile.
+struct GroupedGemmEfficiency {
+  double memory = 1.0;              // share of memory_bandwidth that reading the experts' weights reaches
+  BytesPerSecond tile_load{};       // at which one SM takes in the operands of its tile, most of them from the L2 cache
+  std::vector<GemmTile> tiles;      // an expert may have few rows, so the shortest are shorter than a GEMM's
+};
+
 /// How GEMMs run on the chip. gpu_cost.cpp has the equations.
 struct GemmEfficiency {
   Seconds setup{};                  // of a GEMM beyond `launch`
@@ -33,6 +40,7 @@ struct GemmEfficiency {
   std::int64_t prologue_k = 0;      // a tile costs as much as k + this many steps: filling and draining its pipeline
   std::int64_t split_k = 0;         // each part of a tile whose k is split over SMs costs this many steps more: adding the parts
   std::vector<GemmTile> tiles{{128, 128, 1.0}};
+  std::optional<GroupedGemmEfficiency> grouped = std::nullopt;   // absent: grouped GEMMs run as GEMMs do
 };
 
 /// How fused attention runs. A tile is `tile_rows` queries of one head against all the keys that they see.

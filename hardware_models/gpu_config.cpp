@@ -49,6 +49,16 @@ std::vector<GemmTile> read_tiles(const JsonNode& node) {
   return tiles;
 }
 
+GroupedGemmEfficiency read_grouped(const JsonNode& node) {
+  ObjectReader reader(node);
+  GroupedGemmEfficiency grouped;
+  grouped.memory = share(reader, "memory");
+  grouped.tile_load = reader.bandwidth("tile_load");
+  grouped.tiles = read_tiles(reader.child("tiles"));
+  reader.finish();
+  return grouped;
+}
+
 GemmEfficiency read_gemm(const JsonNode& node) {
   ObjectReader reader(node);
   GemmEfficiency gemm;
@@ -61,6 +71,7 @@ GemmEfficiency read_gemm(const JsonNode& node) {
   gemm.prologue_k = reader.integer("prologue_k", step_range);
   gemm.split_k = reader.integer("split_k", step_range);
   gemm.tiles = read_tiles(reader.child("tiles"));
+  if (const JsonNode* grouped = reader.optional_child("grouped")) gemm.grouped = read_grouped(*grouped);
   reader.finish();
   return gemm;
 }

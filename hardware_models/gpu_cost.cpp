@@ -68,14 +68,19 @@ double sustained(const GemmEfficiency& gemm, Precision precision) {
   return precision == Precision::fp8 ? gemm.sustained_fp8.value_or(gemm.sustained) : gemm.sustained;
 }
 
-/// One SM works on one tile at a time: waves · 2·rows·columns·(k / parts + prologue) / rate of an SM. Tiles of all blocks are summed
-/// before waves are counted, so a skewed grouped GEMM pays for its tail once.
-Seconds waves_time(const Product& work, const GemmTile& tile, std::int64_t parts, const Chip& chip) {
-  const GpuSpec& gpu = chip.gpu;
+/// One SM works on one tile at a time. Tiles of all blocks are summed before waves are counted, so a skewed grouped GEMM pays for its tail
+/// once.
+std::int64_t waves_of(const Product& work, const GemmTile& tile, std::int64_t parts, const Chip& chip) {
   std::int64_t row_tiles = 0;
   for (const std::int64_t rows : work.row_blocks) row_tiles += divide_up(rows, tile.rows);
   const std::int64_t tiles = row_tiles * divide_up(work.n, tile.columns) * parts;
-  const std::int64_t waves = divide_up(tiles, chip.streaming_multiprocessors);
+  return divide_up(tiles, chip.streaming_multiprocessors);
+}
+
+/// waves · 2·rows·columns·(k / parts + prologue) / rate of an SM.
+Seconds waves_time(const Product& work, const GemmTile& tile, std::int64_t parts, const Chip& chip) {
+  const GpuSpec& gpu = chip.gpu;
+  const std::int64_t waves = waves_of(work, tile, parts, chip);
   const std::int64_t overhead = gpu.gemm.prologue_k + (parts > 1 ? parts * gpu.gemm.split_k : 0);
   const double steps = static_cast<double>(work.k) / static_cast<double>(parts) + static_cast<double>(overhead);
   const Flop per_tile(2.0 * static_cast<double>(tile.rows * tile.columns) * steps);
@@ -97,6 +102,38 @@ Seconds product_arithmetic(const Product& work, bool may_split, const Chip& chip
     }
   }
   return throttled(best, chip.gpu.gemm, duty);
+}
+
+Product product_of(const GroupedGemm<ExpertRowCounts>& work) { return {work.rows, work.n, work.k, work.precision}; }
+
+/// A tile multiplies rows·columns elements for (rows + columns) that its SM takes in, each k + prologue times, so a short or narrow tile waits
+/// for its operands: waves · max(2·rows·columns / rate of an SM, (rows + columns)·bytes / tile_load)·(k + prologue).
+Seconds grouped_arithmetic(const Product& work, const GemmTile& tile, const Chip& chip, Duty duty) {
+  const GemmEfficiency& gemm = chip.gpu.gemm;
+  const Bytes operands((tile.rows + tile.columns) * (work.k + gemm.prologue_k) * element_bytes(work.precision));
+  const Seconds loading = static_cast<double>(waves_of(work, tile, 1, chip)) * (operands / gemm.grouped->tile_load);
+  return throttled(std::max(waves_time(work, tile, 1, chip), loading), gemm, duty);
+}
+
+Seconds grouped_time(const GroupedGemm<ExpertRowCounts>& work, const GemmTile& tile, Seconds memory, const Chip& chip, Duty duty) {
+  return join(grouped_arithmetic(product_of(work), tile, chip, duty), memory, chip.gpu.contention);
+}
+
+/// The tile of which the work is done first.
+const GemmTile& best_tile(const GroupedGemm<ExpertRowCounts>& work, const Chip& chip, Duty duty) {
+  const GroupedGemmEfficiency& grouped = *chip.gpu.gemm.grouped;
+  const Seconds memory = stream(memory_traffic(work), chip, grouped.memory);
+  const auto sooner = [&](const GemmTile& a, const GemmTile& b) {
+    return grouped_time(work, a, memory, chip, duty) < grouped_time(work, b, memory, chip, duty);
+  };
+  return *std::min_element(grouped.tiles.begin(), grouped.tiles.end(), sooner);
+}
+
+/// The library chose its tile by timing the layer alone with even rows, or chooses it for these rows and what is left of the chip.
+const GemmTile& chosen_tile(const GroupedGemm<ExpertRowCounts>& work, const Chip& chip, Duty duty) {
+  if (work.tuned_rows == 0) return best_tile(work, chip, duty);
+  const GroupedGemm<ExpertRowCounts> even{ExpertRowCounts(work.rows.size(), work.tuned_rows), work.n, work.k, work.precision};
+  return best_tile(even, what_is_left(chip.gpu, {}), duty);
 }
 
 /// How the queries of an attention kernel fall into tiles. Query heads that share a key head fill a tile together.
@@ -142,15 +179,22 @@ Seconds drained(const TileCost& cost, const QueryTiles& tiles, double parts, con
   return std::max(longest, mean * tiles_per_sm + longest / 2.0);
 }
 
+/// A tile streams its keys only once it has begun, and an SM holds one tile, so beginnings overlap neither arithmetic nor memory.
+Seconds attention_time(const TileCost& cost, const QueryTiles& tiles, double parts, Seconds memory, const Chip& chip) {
+  const Seconds beginnings = drained({Seconds(0), cost.prologue}, tiles, parts, chip);
+  return beginnings + join(drained({cost.per_key, Seconds(0)}, tiles, parts, chip), memory, chip.gpu.contention);
+}
+
 /// Tiles that hold all queries of a key head may split their keys over idle SMs (decoding); longer queries fill the chip by themselves.
-Seconds attention_arithmetic(const Attention<std::int64_t>& work, const Chip& chip) {
+Seconds attention_time(const Attention<std::int64_t>& work, const Chip& chip) {
   const GpuSpec& gpu = chip.gpu;
   const QueryTiles tiles = query_tiles(work, gpu.attention.tile_rows);
   const TileCost cost = tile_cost(work, tiles.rows, gpu);
-  Seconds best = drained(cost, tiles, 1.0, chip);
+  const Seconds memory = stream(memory_traffic(work), chip, gpu.attention.memory);
+  Seconds best = attention_time(cost, tiles, 1.0, memory, chip);
   if (!tiles.single) return best;
   for (double parts = 2; tiles.most_keys / parts >= static_cast<double>(gpu.attention.tile_rows); parts *= 2) {
-    best = std::min(best, drained(cost, tiles, parts, chip));
+    best = std::min(best, attention_time(cost, tiles, parts, memory, chip));
   }
   return best;
 }
@@ -167,11 +211,15 @@ struct WorkTime {
                                  stream(memory_traffic(work), chip, gpu.gemm.memory), gpu.contention);
   }
   Seconds operator()(const GroupedGemm<ExpertRowCounts>& work) const {
-    return gpu.gemm.setup + join(product_arithmetic({work.rows, work.n, work.k, work.precision}, false, chip, duty),
-                                 stream(memory_traffic(work), chip, gpu.gemm.memory), gpu.contention);
+    if (gpu.gemm.grouped) {
+      const Seconds memory = stream(memory_traffic(work), chip, gpu.gemm.grouped->memory);
+      return gpu.gemm.setup + grouped_time(work, chosen_tile(work, chip, duty), memory, chip, duty);
+    }
+    return gpu.gemm.setup + join(product_arithmetic(product_of(work), false, chip, duty), stream(memory_traffic(work), chip, gpu.gemm.memory),
+                                 gpu.contention);
   }
   Seconds operator()(const Attention<std::int64_t>& work) const {
-    return join(attention_arithmetic(work, chip), stream(memory_traffic(work), chip, gpu.attention.memory), gpu.contention);
+    return attention_time(work, chip);
   }
   /// A GEMM that writes the logits, then a pass that turns them into choices.
   Seconds operator()(const Router<std::int64_t>& work) const {
@@ -218,6 +266,14 @@ void require(bool holds, const char* what) {
 
 bool is_share(double value) { return value > 0.0 && value <= 1.0; }
 
+void check_tiles(const std::vector<GemmTile>& tiles) {
+  require(!tiles.empty(), "a GPU needs a GEMM tile");
+  for (const GemmTile& tile : tiles) {
+    require(tile.rows >= 1 && tile.columns >= 1 && is_share(tile.efficiency),
+            "a GEMM tile needs rows, columns and an efficiency in (0, 1]");
+  }
+}
+
 void check(const GpuSpec& gpu) {
   require(gpu.streaming_multiprocessors >= 1, "a GPU needs a streaming multiprocessor");
   require(gpu.memory_bandwidth > BytesPerSecond(0), "a GPU needs memory bandwidth");
@@ -227,10 +283,11 @@ void check(const GpuSpec& gpu) {
   require(gpu.attention.tile_rows >= 1 && gpu.attention.prologue_keys >= 0 && gpu.attention.softmax_depth >= 0,
           "a GPU's attention overheads cannot be negative");
   require(gpu.slowdown >= 1.0, "a slow GPU takes longer, not less");
-  require(!gpu.gemm.tiles.empty(), "a GPU needs a GEMM tile");
-  for (const GemmTile& tile : gpu.gemm.tiles) {
-    require(tile.rows >= 1 && tile.columns >= 1 && is_share(tile.efficiency),
-            "a GEMM tile needs rows, columns and an efficiency in (0, 1]");
+  check_tiles(gpu.gemm.tiles);
+  if (gpu.gemm.grouped) {
+    check_tiles(gpu.gemm.grouped->tiles);
+    require(is_share(gpu.gemm.grouped->memory), "a GPU's efficiencies lie in (0, 1]");
+    require(gpu.gemm.grouped->tile_load > BytesPerSecond(0), "an SM needs a rate at which it takes in the operands of a tile");
   }
   const PassEfficiency& pass = gpu.pass;
   for (const double share : {gpu.gemm.sustained, sustained(gpu.gemm, Precision::fp8), gpu.gemm.memory, gpu.attention.sustained,

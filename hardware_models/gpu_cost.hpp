@@ -28,7 +28,7 @@ class GpuCostModel {
   explicit GpuCostModel(GpuSpec gpu, Duty duty = Duty::busy);
 
   /// Wall time of the kernel in a busy stream, launch included. Work of zero rows launches nothing and costs nothing. Never falls when
-  /// rows are added. Throws ConfigError where the chip has no unit for the kernel's precision.
+  /// rows are added (a grouped GEMM's tuned_rows being the same). Throws ConfigError where the chip has no unit for the kernel's precision.
   [[nodiscard]] Seconds time(const Kernel& kernel) const { return time(kernel, GpuLoad{}); }
 
   /// The same while others hold `load` throughout: tiles run on the SMs that are left (one at the least), traffic on the bandwidth that is

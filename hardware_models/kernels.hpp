@@ -21,7 +21,8 @@ enum class Precision : std::uint8_t { fp32, fp16, bf16, fp8 };
 template <class Rows> struct Gemm { Rows m; std::int64_t n, k; Precision precision; };
 
 /// For each local expert e: out[rows_e,n] = in[rows_e,k] · weight_e[k,n]. `ExpertRows` is a vector of rows per local expert when resolved.
-template <class ExpertRows> struct GroupedGemm { ExpertRows rows; std::int64_t n, k; Precision precision; };
+/// A library tunes its tile to the even rows of an expert; `tuned_rows` says how many those were, 0 that the tile suits the rows as they are.
+template <class ExpertRows> struct GroupedGemm { ExpertRows rows; std::int64_t n, k; Precision precision; std::int64_t tuned_rows = 0; };
 
 /// Fused attention: q[sequences,query_length,heads,head_dim] over k,v[sequences,kv_length,kv_heads,head_dim].
 template <class Rows> struct Attention {

@@ -34,6 +34,7 @@ hw::Kernel read_grouped(ObjectReader& reader) {
   work.n = reader.integer("n", size_range);
   work.k = reader.integer("k", size_range);
   work.precision = precision(reader);
+  work.tuned_rows = reader.optional_integer("tuned_rows", row_count).value_or(0);
   return work;
 }
 

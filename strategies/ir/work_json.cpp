@@ -51,7 +51,8 @@ struct Members {
     return step(w.rows.step) + number("n", w.n) + number("k", w.k) + precision(w.precision);
   }
   std::string operator()(const hw::GroupedGemm<hw::ExpertRowCounts>& w) const {
-    return fmt::format(R"(, "rows": [{}])", fmt::join(w.rows, ", ")) + number("n", w.n) + number("k", w.k) + precision(w.precision);
+    return fmt::format(R"(, "rows": [{}])", fmt::join(w.rows, ", ")) + number("n", w.n) + number("k", w.k) + precision(w.precision) +
+           (w.tuned_rows > 0 ? number("tuned_rows", w.tuned_rows) : std::string());
   }
   template <class Rows>
   std::string operator()(const hw::Attention<Rows>& w) const {

@@ -49,6 +49,8 @@ TEST_CASE("the shipped H100 has its data sheet's numbers") {
   CHECK(gpu.memory > Bytes(80'000'000'000));
   CHECK(gpu.memory < Bytes(std::int64_t{80} << 30));
   CHECK(gpu.gemm.tiles.size() == 4);
+  REQUIRE(gpu.gemm.grouped.has_value());
+  CHECK(gpu.gemm.grouped->tiles.back().rows == 16);
 }
 
 TEST_CASE("the guide's 64 GB GPU is the same chip with less memory") {
@@ -71,6 +73,15 @@ TEST_CASE("the guide's 64 GB GPU is the same chip with less memory") {
 
 TEST_CASE("the A100 has no fp8") {
   CHECK(read_gpu(shipped("a100_sxm_80gb")).peak[static_cast<std::size_t>(Precision::fp8)] == FlopPerSecond(0));
+}
+
+TEST_CASE("a rate of grouped GEMMs without its unit or a share above one is refused with its place") {
+  JsonNode gpu = shipped("h100_sxm_80gb");
+  at(gpu, {"gemm", "grouped", "tile_load"}).value = 93.0;
+  CHECK(mentions(complaint(gpu), "/gemm/grouped/tile_load"));
+  gpu = shipped("h100_sxm_80gb");
+  at(gpu, {"gemm", "grouped", "memory"}).value = 1.5;
+  CHECK(mentions(complaint(gpu), "/gemm/grouped/memory"));
 }
 
 TEST_CASE("a share above one is refused with its place") {

@@ -52,7 +52,7 @@ class Shapes {
   Kernel kernel() {
     switch (upto(11)) {
       case 1: return Gemm<std::int64_t>{size(16), size(14), size(14), bf16};
-      case 2: return GroupedGemm<ExpertRowCounts>{{size(12) - 1, size(12) - 1, size(14) - 1}, size(13), size(13), bf16};
+      case 2: return GroupedGemm<ExpertRowCounts>{{size(12) - 1, size(12) - 1, size(14) - 1}, size(13), size(13), bf16, upto(3) == 1 ? 0 : size(10)};
       case 3: {
         const std::int64_t queries = size(13);
         return Attention<std::int64_t>{size(5), queries, queries, 4 * size(3), 4, 64 * upto(2), upto(2) == 1, bf16};
@@ -181,6 +181,50 @@ TEST_CASE("experts without rows change nothing") {
         h100.time(GroupedGemm<ExpertRowCounts>{{0, 100, 0, 300, 0}, 4096, 4096, bf16}));
 }
 
+/// A plain GPU whose grouped GEMMs have tiles of 64 x 32 and 16 x 32. Over k = 1000 these multiply for 4.096 and 1.024 us and take in
+/// 96 and 48 · 2000 B, for 4.096 and 2.048 us at this rate.
+GpuSpec grouped_gpu() {
+  GpuSpec gpu = plain_gpu();
+  gpu.gemm.grouped = {1.0, BytesPerSecond(192e3 / 4.096e-6), {{64, 32, 1.0}, {16, 32, 1.0}}};
+  return gpu;
+}
+
+TEST_CASE("a grouped GEMM's tile takes what multiplying takes, or taking in its operands if that is longer") {
+  const double wave = 4.096e-6;
+  GpuSpec gpu = grouped_gpu();
+  CHECK(time_of(gpu, GroupedGemm<ExpertRowCounts>{{64}, 320, 1000, bf16}) == doctest::Approx(wave).epsilon(1e-12));
+  CHECK(time_of(gpu, GroupedGemm<ExpertRowCounts>{{16}, 320, 1000, bf16}) == doctest::Approx(wave / 2).epsilon(1e-12));
+  gpu.gemm.grouped->tile_load = gpu.gemm.grouped->tile_load * 0.5;
+  CHECK(time_of(gpu, GroupedGemm<ExpertRowCounts>{{64}, 320, 1000, bf16}) == doctest::Approx(2 * wave).epsilon(1e-12));
+  gpu.gemm.grouped->tile_load = gpu.gemm.grouped->tile_load * 100.0;
+  CHECK(time_of(gpu, GroupedGemm<ExpertRowCounts>{{16}, 320, 1000, bf16}) == doctest::Approx(wave / 4).epsilon(1e-12));
+}
+
+// Ten experts of 16 rows: ten tiles of 16 rows in one wave of 2.048 us. All 640 rows at one expert: 40 of those in four waves, where tiles of
+// 64 rows would take one of 4.096 us.
+TEST_CASE("a tile tuned to even rows is kept when one expert has them all") {
+  const double wave = 4.096e-6;
+  const ExpertRowCounts one_hot{640, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  const auto time = [&](const ExpertRowCounts& rows, std::int64_t tuned) {
+    return time_of(grouped_gpu(), GroupedGemm<ExpertRowCounts>{rows, 32, 1000, bf16, tuned});
+  };
+  CHECK(time(ExpertRowCounts(10, 16), 16) == doctest::Approx(wave / 2).epsilon(1e-12));
+  CHECK(time(one_hot, 16) == doctest::Approx(2 * wave).epsilon(1e-12));
+  CHECK(time(one_hot, 64) == doctest::Approx(wave).epsilon(1e-12));
+  CHECK(time(one_hot, 0) == doctest::Approx(wave).epsilon(1e-12));
+}
+
+TEST_CASE("experts' weights are read at the share of the memory's bandwidth that grouped GEMMs reach") {
+  GpuSpec gpu = grouped_gpu();
+  gpu.memory_bandwidth = BytesPerSecond(1e9);
+  gpu.gemm.memory = 0.5;
+  gpu.gemm.grouped->memory = 0.8;
+  const Kernel few_rows = GroupedGemm<ExpertRowCounts>{{1, 0, 2}, 320, 1000, bf16};
+  const double bytes = 2.0 * (2 * 320 * 1000 + 3 * 1000 + 3 * 320);
+  CHECK(time_of(gpu, few_rows) == doctest::Approx(bytes / 0.8e9).epsilon(1e-9));
+  CHECK(time_of(gpu, Gemm<std::int64_t>{1, 320, 1000, bf16}) > 320 * 1000 * 2 / 0.5e9);
+}
+
 // Large m, n and k on an ideal chip: flop / peak. One row against a large weight: bytes / bandwidth.
 TEST_CASE("an ideal chip runs at its roofline") {
   GpuSpec gpu = plain_gpu();
@@ -222,6 +266,19 @@ TEST_CASE("a single tile of queries splits its keys over idle SMs") {
   gpu.attention.tile_rows = 100;
   const double part = 4.0 * 128 * 64 * 100 / 1e12;
   CHECK(time_of(gpu, Attention<std::int64_t>{1, 1, 1600, 8, 1, 128, true, bf16}) == doctest::Approx(2.1 * part).epsilon(1e-12));
+}
+
+// 20 key heads of one query are 20 tiles on 10 SMs, of 80 keys, too few to be cut. A tile begins in 4·128·100·50 FLOP = 2.56 us: two and a half
+// times that, and then the reading.
+TEST_CASE("a tile reads its keys once it has begun") {
+  GpuSpec gpu = plain_gpu();
+  gpu.attention.tile_rows = 100;
+  gpu.attention.prologue_keys = 50;
+  gpu.memory_bandwidth = BytesPerSecond(1e9);
+  const Kernel decode = Attention<std::int64_t>{20, 1, 80, 8, 1, 128, true, bf16};
+  const double reading = static_cast<double>(memory_traffic(decode).value()) / 1e9;
+  CHECK(time_of(gpu, decode) == doctest::Approx(2.5 * 2.56e-6 + reading).epsilon(1e-12));
+  CHECK(time_of(gpu, Attention<std::int64_t>{5, 1, 80, 8, 1, 128, true, bf16}) == doctest::Approx(2.56e-6 + reading / 4).epsilon(1e-12));
 }
 
 TEST_CASE("decoding a long context takes the time of reading its keys and values") {
@@ -270,6 +327,8 @@ TEST_CASE("more rows never take less time") {
       CHECK(model.time(Gemm<std::int64_t>{m, n, k, bf16}) <= model.time(Gemm<std::int64_t>{more, n, k, bf16}));
       CHECK(model.time(GroupedGemm<ExpertRowCounts>{{m, 17}, n, k, bf16}) <=
             model.time(GroupedGemm<ExpertRowCounts>{{more, 17}, n, k, bf16}));
+      CHECK(model.time(GroupedGemm<ExpertRowCounts>{{m, 17}, n, k, bf16, 1 + k % 300}) <=
+            model.time(GroupedGemm<ExpertRowCounts>{{more, 17}, n, k, bf16, 1 + k % 300}));
       CHECK(model.time(Attention<std::int64_t>{m, 1, n, 32, 8, 128, true, bf16}) <=
             model.time(Attention<std::int64_t>{more, 1, n, 32, 8, 128, true, bf16}));
       CHECK(model.time(Router<std::int64_t>{m, k, 64, 2, bf16}) <= model.time(Router<std::int64_t>{more, k, 64, 2, bf16}));
@@ -292,6 +351,12 @@ TEST_CASE("a specification that no chip can have is refused") {
   CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
   gpu = plain_gpu();
   gpu.contention = 0.6;
+  CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
+  gpu = grouped_gpu();
+  gpu.gemm.grouped->tile_load = BytesPerSecond(0);
+  CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
+  gpu = grouped_gpu();
+  gpu.gemm.grouped->tiles.clear();
   CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
 }
 
