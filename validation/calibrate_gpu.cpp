@@ -76,7 +76,7 @@ RowList thinned(const RowList& rows) {
 std::vector<GpuParameter> with_constants(std::vector<GpuParameter> parameters, const RowList& rows) {
   std::set<std::string> names;
   for (const Row row : rows) {
-    if (!row->constant.empty()) names.insert(row->constant);
+    for (const SourceCost& cost : row->costs) names.insert(cost.name);
   }
   for (const std::string& name : names) {
     parameters.push_back({"/calibration/constants/" + name, Form::seconds, 0.0, 1e-3, 1e-7,
@@ -217,13 +217,29 @@ std::vector<Stage> pass_stages(const hw::GpuSpec& base, const Measurements& all)
   return stages;
 }
 
-/// The fused layers' own stage moves the passes only where nobody timed those alone.
-Stage moe_stage(const Measurements& all, const std::vector<Stage>& passes) {
-  RowList rows = rows_of_kind(all, {"moe layer bf16 balanced", "moe layer bf16 power law"});
-  const bool known = std::any_of(passes.begin(), passes.end(), [](const Stage& stage) { return stage.name == "permute"; });
-  std::vector<GpuParameter> parameters;
+/// Fused layers of one precision. Those that may run a kernel tuned for another layer are judged, and move nothing.
+Stage moe_stage(const Measurements& all, const std::string& precision, std::vector<GpuParameter> parameters) {
+  const std::string name = "moe layer " + precision;
+  const std::vector<std::string> own{name + " balanced", name + " power law"};
+  const RowList judged = rows_of_kind(all, {own[0], own[1], own[0] + shared_tuning, own[1] + shared_tuning});
+  return {name, std::move(parameters), rows_of_kind(all, own), judged};
+}
+
+/// bf16 layers tell how grouped GEMMs run, and the passes beside them where nobody timed those alone; of the other precisions only what the
+/// source's own kernels cost is fitted.
+void add_moe_stages(const hw::GpuSpec& base, const Measurements& all, std::vector<Stage>& stages) {
+  const bool known = std::any_of(stages.begin(), stages.end(), [](const Stage& stage) { return stage.name == "permute" && !stage.judged.empty(); });
+  std::vector<GpuParameter> parameters = grouped_parameters(base);
   if (!known) parameters.push_back(moe_pass_parameter());
-  return {"moe layer", std::move(parameters), rows, rows};
+  stages.push_back(moe_stage(all, "bf16", std::move(parameters)));
+  stages.push_back(moe_stage(all, "fp8", {}));
+  stages.push_back(moe_stage(all, "fp8 blockwise", {}));
+}
+
+/// Rows of another library than the one that was fitted: of them only what its own kernels cost.
+Stage costs_stage(const Measurements& all, const std::string& kind) {
+  RowList rows = rows_of_kind(all, {kind});
+  return {kind, {}, rows, rows};
 }
 
 std::vector<Stage> stages_of(const hw::GpuSpec& base, const Measurements& all) {
@@ -231,13 +247,13 @@ std::vector<Stage> stages_of(const hw::GpuSpec& base, const Measurements& all) {
   stages.push_back(gemm_stage(base, all));
   const RowList fp8 = first_of(all, {{"gemm fp8", "grouped_gemm fp8"}, {"gemm fp8 blockwise", "grouped_gemm fp8 blockwise"}});
   stages.push_back({"gemm fp8", fp8_parameters(), fp8, fp8});
+  if (!fp8.empty() && fp8.front()->kind.find("blockwise") == std::string::npos) stages.push_back(costs_stage(all, "gemm fp8 blockwise"));
   stages.push_back(prefill_stage(all));
   const RowList decode = first_of(all, {{"attention decode bf16"}, {"attention decode fp16"}, {"attention decode fp32"}});
-  stages.push_back({"attention decode", decode_parameters(), long_enough(decode, base), decode});
-  std::vector<Stage> passes = pass_stages(base, all);
-  Stage moe = moe_stage(all, passes);
-  for (Stage& pass : passes) stages.push_back(std::move(pass));
-  stages.push_back(std::move(moe));
+  const bool holds_costs = std::any_of(decode.begin(), decode.end(), [](Row row) { return !row->costs.empty(); });   // which short rows tell
+  stages.push_back({"attention decode", decode_parameters(), holds_costs ? decode : long_enough(decode, base), decode});
+  for (Stage& pass : pass_stages(base, all)) stages.push_back(std::move(pass));
+  add_moe_stages(base, all, stages);
   stages.erase(std::remove_if(stages.begin(), stages.end(), [](const Stage& stage) { return stage.judged.empty(); }), stages.end());
   return stages;
 }

@@ -20,11 +20,14 @@ std::string text_of(const hw::JsonNode& object, std::string_view key) {
 
 std::string constant_text(GpuParameter::Form form, double value) {
   if (form == GpuParameter::Form::seconds) return duration_text(value);
+  if (form == GpuParameter::Form::rate) return rate_text(value);
   return form == GpuParameter::Form::whole ? fmt::format("{:.0f}", value) : fmt::format("{:.3f}", value);
 }
 
-/// "/gemm/tiles/1/efficiency" belongs to "gemm"; top-level constants to no group.
+/// "/gemm/tiles/1/efficiency" belongs to "gemm", "/gemm/grouped/memory" to "gemm/grouped"; top-level constants to no group.
 std::string group_of(const std::string& pointer) {
+  static const std::string grouped = "/gemm/grouped/";
+  if (pointer.rfind(grouped, 0) == 0) return grouped.substr(1, grouped.size() - 2);
   const std::size_t end = pointer.find('/', 1);
   return end == std::string::npos ? std::string() : pointer.substr(1, end - 1);
 }
@@ -55,6 +58,7 @@ std::string source_text(const std::string& group, const GpuCalibration& fit, con
 
 ProfileChange change_of(const FittedConstant& c) {
   if (c.form == GpuParameter::Form::seconds) return {c.pointer, duration_text(c.value)};
+  if (c.form == GpuParameter::Form::rate) return {c.pointer, rate_text(c.value)};
   if (c.form == GpuParameter::Form::whole) return {c.pointer, static_cast<std::int64_t>(std::llround(c.value))};
   return {c.pointer, std::round(c.value * 1e4) / 1e4};
 }
@@ -128,7 +132,7 @@ std::vector<ProfileChange> changes_of(const GpuCalibration& fit, const hw::JsonN
   for (const FittedConstant& c : fit.constants) {
     if (!c.determined || c.pointer.rfind("/calibration/", 0) == 0) continue;
     changes.push_back(change_of(c));
-    if (c.pointer == "/pass/permute" && c.stage == "moe layer") changes.push_back({"/pass/weighted_sum", std::round(c.value * 1e4) / 1e4});
+    if (c.pointer == "/pass/permute" && c.stage == "moe layer bf16") changes.push_back({"/pass/weighted_sum", std::round(c.value * 1e4) / 1e4});
     if (!group_of(c.pointer).empty()) groups.insert(group_of(c.pointer));
   }
   for (const std::string& group : groups) changes.push_back({"/" + group + "/source", source_text(group, fit, date)});

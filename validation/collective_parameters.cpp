@@ -217,7 +217,7 @@ std::string profile_value(const CollectiveParameter& parameter, double value) {
   switch (parameter.form) {
     case LibraryForm::share: return fmt::format("{:.4g}", value);
     case LibraryForm::seconds: return duration_text(value);
-    case LibraryForm::rate: return fmt::format("{:.4g} GB/s", value * 1e-9);
+    case LibraryForm::rate: return rate_text(value);
     case LibraryForm::bytes: break;
   }
   return value < 1e3 ? fmt::format("{:.0f} B", value) : value < 1e6 ? fmt::format("{:.4g} kB", value * 1e-3) : fmt::format("{:.4g} MB", value * 1e-6);

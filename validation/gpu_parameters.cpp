@@ -14,6 +14,7 @@ namespace {
 using Form = GpuParameter::Form;
 using hw::GpuSpec;
 
+constexpr double least_tile_load = 1e9, most_tile_load = 1e12, tile_load_step = 2e9;   // of an SM; an H100's L2 cache gives each some tens of GB/s
 constexpr double least_share = 0.01, least_pass_share = 1e-5;   // as gpu_config.cpp reads them
 
 /// A number that the specification holds as a double.
@@ -75,6 +76,14 @@ std::vector<GpuParameter> fp8_parameters() {
     return *gpu.gemm.sustained_fp8;
   });
   return {std::move(result)};
+}
+
+std::vector<GpuParameter> grouped_parameters(const GpuSpec& base) {
+  if (!base.gemm.grouped) return {};
+  return {share("/gemm/grouped/memory", [](GpuSpec& gpu) -> double& { return gpu.gemm.grouped->memory; }),
+          {"/gemm/grouped/tile_load", Form::rate, least_tile_load, most_tile_load, tile_load_step,
+           [](GpuSpec gpu) { return gpu.gemm.grouped->tile_load.value(); },
+           [](GpuSpec& gpu, double value) { gpu.gemm.grouped->tile_load = BytesPerSecond(value); }}};
 }
 
 std::vector<GpuParameter> prefill_parameters(bool knows_depth) {

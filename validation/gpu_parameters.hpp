@@ -11,7 +11,7 @@
 namespace fabricast::validation {
 
 struct GpuParameter {
-  enum class Form : std::uint8_t { share, seconds, whole };   // how the profile writes it: 0.85, "1.2 us", 121
+  enum class Form : std::uint8_t { share, seconds, whole, rate };   // how the profile writes it: 0.85, "1.2 us", 121, "90 GB/s"
   std::string pointer;            // in the profile: "/gemm/sustained"
   Form form;
   double least, most, step;
@@ -23,6 +23,8 @@ struct GpuParameter {
 [[nodiscard]] std::vector<GpuParameter> gemm_parameters(const hw::GpuSpec& base, bool knows_throttle);
 /// What fp8 sustains, the other constants being those of the wider precisions.
 [[nodiscard]] std::vector<GpuParameter> fp8_parameters();
+/// Grouped GEMM: none where the profile has no group of them.
+[[nodiscard]] std::vector<GpuParameter> grouped_parameters(const hw::GpuSpec& base);
 [[nodiscard]] std::vector<GpuParameter> prefill_parameters(bool knows_depth);
 [[nodiscard]] std::vector<GpuParameter> decode_parameters();
 /// The share of memory bandwidth of a pass: "rms_norm", "permute", …

@@ -27,19 +27,28 @@ struct Term {
   double times = 1.0;
 };
 
+/// What a source's own kernels add: so many units of a cost that has one name in all its rows, and is fitted.
+struct SourceCost {
+  std::string name;
+  double units = 1.0;
+};
+
 /// One measured time of one or more kernels that ran one after another. A source may time more than the kernels: a pass over memory of
-/// its own (`streamed`, at `streamed_share` of the memory's bandwidth) and a constant that all its rows share (`constant` names it).
+/// its own (`streamed`, at `streamed_share` of the memory's bandwidth) and `costs` of its own.
 struct KernelMeasurement {
   std::string kind;               // what summaries and fits group by: "gemm bf16", "attention prefill bf16", "moe layer bf16 balanced"
   std::string family;             // rows of one family are held out together: "n=4096 k=7168"
   std::vector<Term> terms;
   Bytes streamed{};
   double streamed_share = 1.0;
-  std::string constant;           // empty: none
+  std::vector<SourceCost> costs;
   Seconds seconds;
   Place place;
   std::int64_t concurrent = 1;    // ranks that ran it at once on one machine; `seconds` is what it cost each
 };
+
+/// Ends the kind of fused layers whose library may have run a kernel that was tuned for another layer.
+inline constexpr const char* shared_tuning = ", shared tuning";
 
 struct CollectiveMeasurement {
   hw::CollectiveKind kind = hw::CollectiveKind::all_reduce;

@@ -17,8 +17,10 @@ Seconds predicted(const KernelMeasurement& row, const hw::GpuCostModel& gpu) {
   for (const Term& term : row.terms) time += gpu.time(term.kernel) * term.times;
   if (row.streamed > Bytes(0)) time += row.streamed / (gpu.gpu().memory_bandwidth * row.streamed_share);
   const auto& constants = gpu.gpu().calibration.constants;
-  const auto constant = constants.find(row.constant);
-  return constant == constants.end() ? time : time + constant->second;
+  for (const SourceCost& cost : row.costs) {
+    if (const auto found = constants.find(cost.name); found != constants.end()) time += found->second * cost.units;
+  }
+  return time;
 }
 
 Seconds arithmetic_floor(const KernelMeasurement& row, const hw::GpuSpec& gpu) {

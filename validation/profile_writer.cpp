@@ -122,6 +122,8 @@ void write_record(JsonWriter& json, const hw::CalibrationRecord& record, const P
 
 std::string duration_text(double seconds) { return seconds < 1e-3 ? fmt::format("{:.4g} us", seconds * 1e6) : fmt::format("{:.4g} ms", seconds * 1e3); }
 
+std::string rate_text(double bytes_per_second) { return fmt::format("{:.4g} GB/s", bytes_per_second * 1e-9); }
+
 std::string changed_text(const JsonNode& base, const std::vector<ProfileChange>& changes) {
   JsonNode document = base;
   for (const ProfileChange& change : changes) apply(document, change);

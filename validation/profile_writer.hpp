@@ -24,6 +24,8 @@ struct ProfileChange {
 
 /// Two significant digits beyond what a fit determines: "1.234 us".
 [[nodiscard]] std::string duration_text(double seconds);
+/// "90 GB/s".
+[[nodiscard]] std::string rate_text(double bytes_per_second);
 
 /// `base` with the changes and "calibration" replaced. Everything else is kept as it is, in its order.
 [[nodiscard]] std::string profile_text(const hw::JsonNode& base, const std::vector<ProfileChange>& changes, const hw::CalibrationRecord& record,

@@ -33,16 +33,21 @@ Precision precision_named(const CsvTable& table, const Row& row, std::string_vie
 }
 
 /// fp8: the time holds the pass that quantises A, which reads m·k in 16 bits and writes them in 8, at 0.8 of the memory's bandwidth, and a
-/// constant, which is fitted.
+/// constant, which is fitted. Blockwise, that pass also finds a scale for 128 elements: what an element costs is fitted as well.
 void read_gemm_row(const CsvTable& table, const Row& row, BySystem& into) {
   const hw::Gemm<Rows> work{table.integer(row, "m"), table.integer(row, "n"), table.integer(row, "k"), precision_named(table, row, "dtype")};
   KernelMeasurement entry = single(work, time_in(table, row, "latency_us", microseconds), into.place(row));
-  if (work.precision == Precision::fp8) {
+  const bool blockwise = table.text(row, "dtype") == "fp8_block";
+  const std::string cost = "aiconfigurator gemm " + table.text(row, "dtype");
+  if (work.precision == Precision::fp8) entry.costs.push_back({cost});
+  if (work.precision == Precision::fp8 && !blockwise) {
     entry.streamed = Bytes(3 * work.m * work.k);
     entry.streamed_share = copy_share;
-    entry.constant = "aiconfigurator gemm " + table.text(row, "dtype");
   }
-  if (table.text(row, "dtype") == "fp8_block") entry.kind += " blockwise";
+  if (blockwise) {
+    entry.costs.push_back({cost + ", each million elements quantised", static_cast<double>(work.m * work.k) / million});
+    entry.kind += " blockwise";
+  }
   into.of(table.text(row, "system")).kernels.push_back(std::move(entry));
 }
 
@@ -89,7 +94,7 @@ void read_prefill_row(const CsvTable& table, const Row& row, BySystem& into) {
   entry.kind = "attention prefill bf16";
   entry.streamed = Bytes(2 * 2 * depth * batch * length * (heads + 2 * kv_heads));
   entry.streamed_share = copy_share;
-  entry.constant = "aiconfigurator attention prefill";
+  entry.costs.push_back({"aiconfigurator attention prefill"});
   into.of(table.text(row, "system")).kernels.push_back(std::move(entry));
 }
 
@@ -98,7 +103,9 @@ void read_decode_row(const CsvTable& table, const Row& row, BySystem& into) {
                                  table.integer(row, "kv_len"),   table.integer(row, "heads"),
                                  table.integer(row, "kv_heads"), table.integer(row, "head_dim"),
                                  false,                          Precision::bf16};
-  into.of(table.text(row, "system")).kernels.push_back(single(work, time_in(table, row, "latency_us", microseconds), into.place(row)));
+  KernelMeasurement entry = single(work, time_in(table, row, "latency_us", microseconds), into.place(row));
+  entry.costs.push_back({"aiconfigurator attention decode"});   // as for prefill; the pass over one token's Q, K and V is too short to count
+  into.of(table.text(row, "system")).kernels.push_back(std::move(entry));
 }
 
 void read_infersim_decode_row(const CsvTable& table, const Row& row, BySystem& into) {
@@ -168,6 +175,7 @@ const std::vector<TableKind>& table_kinds() {
       {{"gpu", "impl", "pass", "head_dim", "causal", "tflops"}, read_flash_attention_row},
       {{"time_stats.mlp_up_proj.median", "num_tensor_parallel_workers", "num_tokens"}, read_vidur_row},
       {{"system", "kernel", "num_tokens", "moe_tp", "moe_ep", "routing_distribution", "latency_us"}, read_moe_row},
+      {{"system", "phase", "num_tokens", "ep", "routing_distribution", "latency_us"}, read_wide_ep_row},
       {{"system", "nccl_version", "op", "num_gpus", "size_bytes", "latency_us"}, read_nccl_intranode_row},
       {{"set", "op", "gpu", "nodes", "gpus", "size_bytes", "time_us_oop", "time_us_ip"}, read_nccl_tables_row},
       {{"time_stats.all_reduce.median", "num_workers", "size", "devices_per_node"}, read_vidur_all_reduce_row},

@@ -11,6 +11,8 @@
 
 namespace fabricast::validation {
 
+inline constexpr double million = 1e6;
+
 /// Rows of one table, sorted into systems.
 class BySystem {
  public:
@@ -30,6 +32,7 @@ class BySystem {
 using ReadRow = void (*)(const CsvTable&, const CsvTable::Row&, BySystem&);
 
 void read_moe_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
+void read_wide_ep_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
 void read_nccl_intranode_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
 void read_nccl_tables_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);
 void read_vidur_all_reduce_row(const CsvTable& table, const CsvTable::Row& row, BySystem& into);

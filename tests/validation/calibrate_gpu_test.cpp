@@ -169,6 +169,51 @@ TEST_CASE("rows of a single shape fit the first constant alone, and are met by i
 }
 
 // 20 of 100 SMs held: a large product takes 1 / 0.8 as long. Half the memory bandwidth drawn: a pass takes twice as long.
+/// Layers of 8 to 64 experts on the true chip, beside which the source's kernels take 12 us and 0.3 us for each expert. Of every family a fifth
+/// ran an untuned kernel, four times as long.
+Measurements measured_layers(const hw::GpuSpec& chip) {
+  const hw::GpuCostModel model(chip, hw::Duty::alone);
+  Measurements result;
+  for (const std::int64_t hidden : {1024, 2048, 3072, 4096, 5120, 7168}) {
+    for (const std::int64_t experts : {8, 16, 64}) {
+      for (const std::int64_t rows : {1, 8, 40, 100, 300, 700, 1000, 3000, 9000, 20000}) {
+        KernelMeasurement layer;
+        layer.kind = "moe layer bf16 balanced";
+        layer.family = "hidden=" + std::to_string(hidden);
+        const hw::ExpertRowCounts even(static_cast<std::size_t>(experts), std::max<std::int64_t>(rows / experts, 1));
+        layer.terms = {{hw::Permute<std::int64_t>{rows, hidden, Precision::bf16}, 1.0},
+                       {hw::GroupedGemm<hw::ExpertRowCounts>{even, 2048, hidden, Precision::bf16}, 1.0},
+                       {hw::GroupedGemm<hw::ExpertRowCounts>{even, hidden, 1024, Precision::bf16}, 1.0}};
+        layer.costs = {{"all"}, {"each expert", static_cast<double>(experts)}};
+        layer.seconds = Seconds(12e-6) + Seconds(0.3e-6) * static_cast<double>(experts);
+        for (const Term& term : layer.terms) layer.seconds += model.time(term.kernel) * term.times;
+        if (rows == 40 || rows == 1000) {
+          layer.kind += shared_tuning;
+          layer.seconds = layer.seconds * 4.0;
+        }
+        result.kernels.push_back(std::move(layer));
+      }
+    }
+  }
+  return result;
+}
+
+TEST_CASE("fused layers tell how grouped GEMMs run and what their own kernels cost, and those of shared tuning move nothing") {
+  hw::GpuSpec chip = truth(), base = truth();
+  chip.gemm.grouped = {0.9, BytesPerSecond(80e9), {{128, 128, 1.0}, {32, 128, 1.0}}};
+  base.gemm.grouped = {0.6, BytesPerSecond(40e9), {{128, 128, 1.0}, {32, 128, 1.0}}};
+  chip.pass.permute = chip.pass.weighted_sum = 0.5;
+  const GpuCalibration fit = calibrate_gpu(base, measured_layers(chip));
+  CHECK(fit.gpu.gemm.grouped->memory == doctest::Approx(0.9).epsilon(0.02));
+  CHECK(fit.gpu.gemm.grouped->tile_load.value() == doctest::Approx(80e9).epsilon(0.05));
+  CHECK(fit.gpu.pass.permute == doctest::Approx(0.5).epsilon(0.1));
+  CHECK(fit.gpu.calibration.constants.at("all").value() == doctest::Approx(12e-6).epsilon(0.1));
+  CHECK(fit.gpu.calibration.constants.at("each expert").value() == doctest::Approx(0.3e-6).epsilon(0.1));
+  CHECK(record(fit, "moe layer bf16 balanced").median_error < 0.02);
+  const std::string shared = std::string("moe layer bf16 balanced") + shared_tuning;
+  CHECK(record(fit, shared).median_error == doctest::Approx(0.75).epsilon(0.05));
+}
+
 TEST_CASE("kernels beside communication are judged by their slowdown") {
   Measurements rows = measured(0.0);
   const hw::Kernel product = hw::Gemm<std::int64_t>{8192, 12288, 8192, Precision::bf16}, pass = hw::RmsNorm<std::int64_t>{65536, 8192, Precision::bf16};

@@ -94,6 +94,18 @@ TEST_CASE("shipped profiles predict left-out families within what is asked of th
   }
 }
 
+TEST_CASE("fused MoE layers of left-out models are met within 12 %, those of shared tuning told apart") {
+  for (const char* kind : {"moe layer bf16 balanced", "moe layer bf16 power law", "moe layer fp8 balanced", "moe layer fp8 power law",
+                           "moe layer fp8 blockwise balanced", "moe layer fp8 blockwise power law"}) {
+    CAPTURE(kind);
+    CHECK(record("h100_sxm_80gb", kind).held_out);
+    CHECK(record("h100_sxm_80gb", kind).families >= 8);
+    CHECK(record("h100_sxm_80gb", kind).median_error <= 0.12);
+    CHECK(record("h100_sxm_80gb", kind).p90_error <= 0.3);
+  }
+  CHECK(record("h100_sxm_80gb", std::string("moe layer bf16 balanced") + shared_tuning).p90_error > 0.5);
+}
+
 TEST_CASE("systems and kinds narrow what is judged, and nothing left is an error") {
   JudgeOptions options = shipped();
   options.system = "a100_sxm";

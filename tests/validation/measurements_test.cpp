@@ -1,6 +1,8 @@
 // Files of measurements, well and badly formed.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "hardware_models/config_error.hpp"
 #include "tests/temporary_folder.hpp"
 #include "validation/read_measurements.hpp"
@@ -149,21 +151,63 @@ TEST_CASE("a fused MoE layer becomes permutation, two products and a weighted su
                                "h100_sxm,moe_torch_flow_cutlass,bfloat16,4096,2048,768,8,128,1,8,power_law_1.2,50\n")
                                .front();
   const KernelMeasurement& even = set.kernels[0];
-  REQUIRE(even.terms.size() == 4);
+  REQUIRE(even.terms.size() == 5);
   const auto& up = std::get<hw::GroupedGemm<hw::ExpertRowCounts>>(even.terms[1].kernel);
   CHECK(up.rows == hw::ExpertRowCounts(16, 1));
   CHECK(up.n == 2 * 768 / 2);
-  CHECK(std::get<hw::GroupedGemm<hw::ExpertRowCounts>>(even.terms[2].kernel).k == 384);
+  CHECK(std::get<hw::GroupedGemm<hw::ExpertRowCounts>>(even.terms[3].kernel).k == 384);
+  CHECK(up.tuned_rows == 1);
+  CHECK(std::get<hw::Activation<std::int64_t>>(even.terms[2].kernel).rows == 16);
 
   const KernelMeasurement& skewed = set.kernels[1];
-  REQUIRE(skewed.terms.size() == 20);
+  REQUIRE(skewed.terms.size() == 25);
   double weight = 0;
   for (const Term& term : skewed.terms) weight += term.times;
-  CHECK(weight == doctest::Approx(4.0));
+  CHECK(weight == doctest::Approx(5.0));
   for (std::size_t draw = 0; draw < 5; ++draw) {   // the busiest of 8 ranks has more than its even share of 4096 · 8 / 8
-    CHECK(rows_of(skewed.terms[4 * draw].kernel) >= 4096);
-    CHECK(rows_of(skewed.terms[4 * draw].kernel) <= 4096 * 8);
+    CHECK(rows_of(skewed.terms[5 * draw].kernel) >= 4096);
+    CHECK(rows_of(skewed.terms[5 * draw].kernel) <= 4096 * 8);
+    CHECK(std::get<hw::GroupedGemm<hw::ExpertRowCounts>>(skewed.terms[5 * draw + 1].kernel).tuned_rows == 4096 * 8 / 128);
   }
+}
+
+// 64 tokens · top-8 over 256 experts of 64 ranks: two rows for each of the four experts here.
+TEST_CASE("of experts beside a dispatch, decoding under uniform routing is read") {
+  const std::vector<Measurements> sets = read(
+      "system,phase,dtype,num_tokens,hidden,inter,topk,experts,ep,routing_distribution,latency_us\n"
+      "h100_sxm,generation,fp8_block,64,7168,2048,8,256,64,uniform,85.2\n"
+      "h100_sxm,context,fp8_block,1024,7168,2048,8,256,64,uniform,401.3\n");
+  const auto measured = std::find_if(sets.begin(), sets.end(), [](const Measurements& set) { return !set.kernels.empty(); });
+  REQUIRE(measured != sets.end());
+  REQUIRE(measured->kernels.size() == 1);
+  const KernelMeasurement& layer = measured->kernels.front();
+  CHECK(layer.kind == "wide-EP experts fp8 blockwise");
+  CHECK(layer.costs.empty());
+  REQUIRE(layer.terms.size() == 3);
+  CHECK(std::get<hw::GroupedGemm<hw::ExpertRowCounts>>(layer.terms[0].kernel).rows == hw::ExpertRowCounts(4, 2));
+}
+
+// 4 of 8 experts are here, and two of eight tokens' 16 choices each: 8 rows of 4096 and of 1024 elements are quantised.
+TEST_CASE("a fused MoE layer costs what its own kernels add, by expert and by element quantised") {
+  const Measurements set = read(
+                             "system,kernel,dtype,num_tokens,hidden,inter,topk,experts,moe_tp,moe_ep,routing_distribution,latency_us\n"
+                             "h100_sxm,moe_torch_flow_cutlass,fp8_block,8,4096,14336,2,8,14,2,balanced,50\n"
+                             "h100_sxm,moe_torch_flow_cutlass,bfloat16,8,4096,1024,10,512,4,2,balanced,50\n"
+                             "h100_sxm,moe_torch_flow_cutlass,fp8_block,8,4096,1024,10,512,4,2,balanced,50\n")
+                       .front();
+  const KernelMeasurement& blockwise = set.kernels[0];
+  CHECK(blockwise.kind == "moe layer fp8 blockwise balanced");
+  REQUIRE(blockwise.costs.size() == 3);
+  CHECK(blockwise.costs[0].units == 1.0);
+  CHECK(blockwise.costs[1].units == doctest::Approx(8 * (4096 + 1024) / 1e6));
+  CHECK(blockwise.costs[2].units == 4.0);
+  CHECK(std::get<hw::Permute<std::int64_t>>(blockwise.terms[0].kernel).precision == hw::Precision::bf16);
+  CHECK(std::get<hw::GroupedGemm<hw::ExpertRowCounts>>(blockwise.terms[1].kernel).precision == hw::Precision::fp8);
+
+  CHECK(set.kernels[1].kind == std::string("moe layer bf16 balanced") + shared_tuning);   // 4096_2048_256_8 of 8 x 1 has the same file
+  REQUIRE(set.kernels[1].costs.size() == 2);
+  CHECK(set.kernels[1].costs[1].name == "aiconfigurator moe layer bf16, more than 8 choices");
+  CHECK(set.kernels[2].kind == "moe layer fp8 blockwise balanced");   // runs no tuned kernel
 }
 
 }  // namespace fabricast::measurements_test
