@@ -37,20 +37,20 @@ std::int64_t rows_in(const ExpertRowCounts& rows) { return std::accumulate(rows.
 
 double unit_uniform(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
-/// Weights between `least` and `most`, by inverting the distribution function.
+/// Weights between `least` and `highest`, by inverting the distribution function.
 std::vector<double> power_law_weights(const BenchmarkLayer& layer, double alpha, std::uint64_t seed) {
   const bool many = layer.tokens * layer.top_k > layer.experts;
-  const double least = many ? 1.0 : 0.01, most = many ? static_cast<double>(layer.tokens) * 0.8 : 2.0, power = 1.0 - alpha;
-  const double low = std::pow(least, power), high = std::pow(most, power);
+  const double least = many ? 1.0 : 0.01, highest = many ? static_cast<double>(layer.tokens) * 0.8 : 2.0, power = 1.0 - alpha;
+  const double low = std::pow(least, power), high = std::pow(highest, power);
   ir::SplitMix64 random(seed);
   std::vector<double> weights(static_cast<std::size_t>(layer.experts));
   for (double& weight : weights) weight = std::pow((high - low) * unit_uniform(random.next()) + low, 1.0 / power);
   return weights;
 }
 
-/// Gives rows one at a time to the ranks in turn, to the expert that has fewest, at most `most` each; a negative number takes them from the
+/// Gives rows one at a time to the ranks in turn, to the expert that has fewest, at most `limit` each; a negative number takes them from the
 /// one that has most.
-void deal(ExpertRowCounts& rows, std::int64_t ranks, std::int64_t number, std::int64_t most) {
+void deal(ExpertRowCounts& rows, std::int64_t ranks, std::int64_t number, std::int64_t limit) {
   const auto per_rank = static_cast<std::ptrdiff_t>(rows.size()) / ranks;
   bool moved = true;
   while (number != 0 && moved) {
@@ -58,7 +58,7 @@ void deal(ExpertRowCounts& rows, std::int64_t ranks, std::int64_t number, std::i
     for (std::int64_t rank = 0; rank < ranks && number != 0; ++rank) {
       const auto begin = rows.begin() + rank * per_rank, end = begin + per_rank;
       const auto expert = number > 0 ? std::min_element(begin, end) : std::max_element(begin, end);
-      if (number > 0 ? *expert >= most : *expert <= 0) continue;
+      if (number > 0 ? *expert >= limit : *expert <= 0) continue;
       *expert += number > 0 ? 1 : -1;
       number += number > 0 ? -1 : 1;
       moved = true;
