@@ -97,8 +97,8 @@ Bytes switch_chunk(const CollectiveSpec& spec, CollectiveAlgorithm algorithm, co
   return least_chunk(largest, size, in_flight, {{32, kib * 256}, {16, kib * 128}, {4, kib * 64}, {1, kib * 32}});
 }
 
-// NCCL, src/enqueue.cc and src/include: slices of a ring's chunks, two to a chunk, of at most a quarter of a buffer of 4 MiB; a tree's chunks, so many that
-// they fill its levels; messages of at most 128 KiB to a peer (NCCL_P2P_NET_CHUNKSIZE).
+// NCCL, src/enqueue.cc and src/include: slices of a ring's chunks, two to a chunk, of at most a quarter of a buffer of 4 MiB; a tree's chunks,
+// so many that they fill its levels; messages of at most 128 KiB to a peer (NCCL_P2P_NET_CHUNKSIZE).
 Bytes message_bytes(const CollectiveSpec& spec, CollectiveKind kind, CollectiveAlgorithm algorithm, const GroupShape& shape, Bytes size) {
   constexpr Bytes kib(1024);
   if (in_switch(algorithm)) return switch_chunk(spec, algorithm, shape, size);

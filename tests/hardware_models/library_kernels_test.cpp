@@ -145,7 +145,7 @@ TEST_CASE("a NIC that takes its time for each message carries no more than a chu
   CHECK(chosen_still.protocol == chosen.protocol);
 }
 
-// Trees of 16 x 8 GPUs: 7 + 4 levels, 24 channels: at 64 MiB chunks of 512 KiB fill 5 of 88, of 128 KiB 21, of 64 KiB 42 of the 44 wanted next, so 64;
+// Trees of 16 x 8 GPUs: 7 + 4 levels, 24 channels: at 64 MiB chunks of 512 KiB fill 5 of 88, of 128 KiB 21 of the 44 wanted next, so 64 KiB;
 // rings of 16: 16 · 24 · 2 slices.
 TEST_CASE("where messages cost, each algorithm has NCCL's") {
   CollectiveSpec spec = round_numbers();
