@@ -67,7 +67,8 @@ class Evaluator {
   double number() {
     double value = 0;
     const char* const begin = text_.data() + next_;
-    const char* const end = std::from_chars(begin, text_.data() + text_.size(), value).ptr;
+    const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), value);
+    if (error != std::errc{}) fail("is out of range");
     copy(static_cast<std::size_t>(end - begin));
     return value;
   }

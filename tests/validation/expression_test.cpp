@@ -63,6 +63,7 @@ TEST_CASE("what is no expression is an error with its column") {
   CHECK(complaint("min 1") == "column 5: min needs its arguments in brackets");
   CHECK(complaint("1 / zero").find("divides by 0") != std::string::npos);
   CHECK(complaint("1e300 * 1e300").find("not finite") != std::string::npos);
+  CHECK(complaint("2 * 1e400") == "column 5: is out of range");
   CHECK(complaint("").find("column 1") == 0);
   CHECK(complaint(std::string(100000, '(')).find("nested too deeply") != std::string::npos);
   CHECK(complaint(std::string(100000, '-')).find("nested too deeply") != std::string::npos);
