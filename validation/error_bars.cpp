@@ -44,7 +44,8 @@ const hw::CalibratedKind* find(const hw::CalibrationRecord& record, const std::s
 
 RatioInterval interval_of(const hw::CalibratedKind& kind, double size, const std::map<std::string, double>& dimensions) {
   const hw::CalibratedRegion& region = nearest_region(kind.regions, size);
-  RatioInterval interval{region.low, region.high, kind.kind, {}};
+  RatioInterval interval{region.low, region.high, kind.kind, {}, {}};
+  if (kind.held_out) interval.coverage = kind.coverage;
   for (const auto& [name, value] : dimensions) {
     const auto range = kind.domain.find(name);
     if (range == kind.domain.end()) continue;
@@ -65,15 +66,19 @@ class WeightedInterval {
     high_ += weight * interval->high;
     kinds_.insert(interval->calibrated_as);
     outside_.insert(interval->outside.begin(), interval->outside.end());
+    if (!interval->coverage) held_out_ = false;
+    coverage_ = std::min(coverage_, interval->coverage.value_or(coverage_));
   }
   /// Nothing where the ratio of an op is unknown.
   [[nodiscard]] std::optional<RatioInterval> mean() const {
     if (known_ <= 0 || known_ < all_) return std::nullopt;
-    return RatioInterval{low_ / known_, high_ / known_, *kinds_.begin(), {outside_.begin(), outside_.end()}};
+    return RatioInterval{low_ / known_, high_ / known_, *kinds_.begin(), {outside_.begin(), outside_.end()},
+                         held_out_ ? std::optional(coverage_) : std::nullopt};
   }
 
  private:
-  double all_ = 0, known_ = 0, low_ = 0, high_ = 0;
+  double all_ = 0, known_ = 0, low_ = 0, high_ = 0, coverage_ = 1;   // the least of its ops'
+  bool held_out_ = true;
   std::set<std::string> kinds_, outside_;
 };
 
@@ -101,7 +106,7 @@ std::vector<WeightedInterval> intervals_of(const ir::Schedule& schedule, const i
 
 std::optional<ErrorBar> bar_of(const std::optional<RatioInterval>& ratio, Seconds time) {
   if (!ratio) return std::nullopt;
-  return ErrorBar{time * ratio->low, time * ratio->high, ratio->calibrated_as, ratio->outside};
+  return ErrorBar{time * ratio->low, time * ratio->high, ratio->calibrated_as, ratio->outside, ratio->coverage};
 }
 
 std::optional<RatioInterval> ratio_of(const CollectiveSummary& collective, const hw::CalibrationRecord& record) {

@@ -19,6 +19,7 @@ struct RatioInterval {
   double low = 1.0, high = 1.0;
   std::string calibrated_as;             // kind of the record
   std::vector<std::string> outside;      // where the work leaves the record's domain: "n = 51200, fitted up to 16384"
+  std::optional<double> coverage{};      // share of left-out rows that the record's intervals held; nothing where no family was left out
 };
 
 /// By the record of the kernel's own kind, else of its like: fp16 and bf16 stand for each other, and a fused MoE layer for the grouped

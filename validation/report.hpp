@@ -22,6 +22,7 @@ struct ErrorBar {
   Seconds low, high;
   std::string calibrated_as;              // kind of measurement that says so
   std::vector<std::string> outside;       // where the work leaves what was measured: extrapolated. Empty: inside
+  std::optional<double> coverage{};       // of rows left out of the fit, how many lay between: 0.8 were the bar right; nothing where none were
 };
 
 struct StepErrorBar {

@@ -57,6 +57,7 @@ void write_error_bar(JsonWriter& json, const ErrorBar& bar) {
   json.field("low_seconds", bar.low.value());
   json.field("high_seconds", bar.high.value());
   json.field("calibrated_as", bar.calibrated_as);
+  if (bar.coverage) json.field("coverage", *bar.coverage);
   write_strings(json, "extrapolated", bar.outside);
   json.close();
 }

@@ -210,6 +210,16 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+/// What makes an error bar doubtful; empty: nothing.
+std::string doubts(const ErrorBar& bar) {
+  constexpr double least_coverage = 0.75;   // of an interval that is to hold 0.8
+  std::string text;
+  if (!bar.coverage) text = "not tested on left-out rows";
+  if (bar.coverage && *bar.coverage < least_coverage) text = fmt::format("held {:.0f} % of left-out rows", 100 * *bar.coverage);
+  if (bar.outside.empty()) return text;
+  return text + (text.empty() ? "" : "; ") + "extrapolated: " + joined(bar.outside);
+}
+
 /// Error bars of the classes that the step's end waits for, or that take as long.
 std::string error_bar_table(const Report& report, TextStyle style) {
   if (!report.error_bar) return {};
@@ -220,14 +230,14 @@ std::string error_bar_table(const Report& report, TextStyle style) {
     if (!one.error_bar) table.add({one.label, show(one.busy), "-", "-", "no measurement"});
     if (one.error_bar) {
       table.add({one.label, show(one.busy), show(one.error_bar->low), show(one.error_bar->high), one.error_bar->calibrated_as,
-                 one.error_bar->outside.empty() ? "" : "extrapolated: " + joined(one.error_bar->outside)});
+                 doubts(*one.error_bar)});
     }
   };
   for (const OpSummary& op : by_time(report.ops)) add(op);
   for (const CollectiveSummary& collective : by_time(report.collectives)) add(collective);
   table.add_rule();
   table.add({"step", show(report.step), show(step.low), show(step.high)});
-  std::string out = style.strong("Error bars") + " (four of five measurements lie between, by the profile's held-out residuals)\n" + table.text();
+  std::string out = style.strong("Error bars") + " (four of five measurements should lie between, by the profile's residuals of left-out rows)\n" + table.text();
   if (step.known_share < 1) {
     out += wrap(fmt::format("Known for {} of the critical path; taken as exact: {}.", show_share(step.known_share), joined(step.unknown)), 2);
   }

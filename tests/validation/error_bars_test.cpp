@@ -107,6 +107,15 @@ TEST_CASE("a kernel takes the interval of the nearest region, and says where it 
   CHECK(outside->outside == std::vector<std::string>{"k = 256, fitted from 512", "n = 51200, fitted up to 16384", "rows = 20000, fitted up to 8192"});
 }
 
+TEST_CASE("an interval says how many left-out rows it held, and nothing where none were left out") {
+  hw::CalibrationRecord record;
+  record.kinds.push_back(gemm_record());
+  record.kinds[0].coverage = 0.55;
+  CHECK(ratio_interval(record, gemm(64, 512, 512))->coverage == 0.55);
+  record.kinds[0].held_out = false;
+  CHECK_FALSE(ratio_interval(record, gemm(64, 512, 512))->coverage.has_value());
+}
+
 TEST_CASE("what was not measured itself is judged by its like, and by nothing where there is none") {
   hw::CalibrationRecord record;
   record.kinds = {gemm_record("gemm fp16"), gemm_record("moe layer bf16 balanced")};
