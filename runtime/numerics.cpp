@@ -74,10 +74,11 @@ double deviation(const LogitsShard& shard, std::span<const double> reference, st
 
 }  // namespace
 
-double tolerance_of(hw::Precision precision) {
+double tolerance_of(hw::Precision precision, std::int64_t layers) {
   // Each op rounds its result once, by up to u = 2^-8 (bf16) or 2^-24 (fp32) of it. Some 10 ops a layer whose errors add up at random:
-  // √(10 · 16 layers) ≈ 13 times u at most. An fp32 sum of k products adds about √k · u, 64 u for k = 4096: 20 times more room there.
-  return precision == hw::Precision::bf16 ? 13 * 0x1p-8 : 260 * 0x1p-24;
+  // √(10 · layers) times u. An fp32 sum of k products adds about √k · u, 64 u for k = 4096: 20 times more room there.
+  const double roundings = std::sqrt(10.0 * static_cast<double>(layers));
+  return precision == hw::Precision::bf16 ? roundings * 0x1p-8 : 20 * roundings * 0x1p-24;
 }
 
 Numerics check_numerics(const ir::Schedule& schedule, const MeasuredRun& run, const Problem& problem, std::uint64_t seed) {
@@ -101,7 +102,7 @@ Numerics check_numerics(const ir::Schedule& schedule, const MeasuredRun& run, co
   if (!std::isnan(largest) && compared != reference.size()) throw std::logic_error("the run did not keep all logits");
   const double scale =
       std::abs(*std::max_element(reference.begin(), reference.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }));
-  Numerics result{largest / scale, tolerance_of(problem.model.precision), false};
+  Numerics result{largest / scale, tolerance_of(problem.model.precision, problem.model.layers), false};
   result.passed = result.max_relative_error <= result.tolerance && run.logits_repeat;
   return result;
 }

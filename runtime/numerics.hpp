@@ -22,8 +22,8 @@ struct Numerics {
   bool passed = false;  // within tolerance, every logit compared, and repeated runs of the step agree in every bit
 };
 
-/// Bound on max_relative_error by storage precision.
-[[nodiscard]] double tolerance_of(hw::Precision precision);
+/// Bound on max_relative_error by storage precision and number of layers.
+[[nodiscard]] double tolerance_of(hw::Precision precision, std::int64_t layers);
 
 /// `run` must have kept its logits, of the same seed. Throws std::logic_error where logits are missing or have other sizes than the
 /// problem's.
