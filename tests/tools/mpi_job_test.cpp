@@ -139,8 +139,9 @@ TEST_CASE("without mpirun the command says what to install") {
 TEST_CASE("the worker refuses a partial set of a launcher's variables, naming what is missing") {
   const fs::path worker = fs::path(FABRICAST_BINARY).parent_path() / "fabricast-worker";
   if (!fs::exists(worker)) return;
-  const auto said = [&](const std::string& environment) { return output_of("env " + environment + " '" + worker.string() + "' --print-launch 2>&1"); };
+  const auto said = [&](const std::string& environment) { return output_of("( env " + environment + " '" + worker.string() + "' --print-launch 2>&1 )"); };
   CHECK(said("RANK=1 WORLD_SIZE=4 LOCAL_RANK=1 MASTER_ADDR=n0 MASTER_PORT=5") == "rank 1 of 4, local rank 1, as torchrun says; rank 0 at n0:5\n");
+  CHECK(said("RANK=1 WORLD_SIZE=4") == "fabricast-worker: torchrun started this process, it seems, but the variable LOCAL_RANK is missing\n");
   CHECK(output_of("env RANK=1 '" + worker.string() + "' --print-launch --rank 0 --world-size 2") == "rank 0 of 2, local rank 0, as flags says\n");
 }
 

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <memory>
 #include <new>
+#include <optional>
 
 #include "hardware_models/config_error.hpp"
 #include "runtime/cuda_plugin.hpp"
@@ -35,11 +36,11 @@ std::atomic<bool> stop_requested{false};
 
 void request_stop(int) { stop_requested = true; }
 
-/// One write, so that lines of several processes do not mix.
-ExitCode complain(std::int32_t rank, std::string message, ExitCode code) {
+/// One write, so that lines of several processes do not mix. No rank: who this process is was not found out.
+ExitCode complain(std::optional<std::int32_t> rank, std::string message, ExitCode code) {
   for (char& c : message) c = c == '\n' ? ' ' : c;
-  const std::string own = fmt::format("rank {}", rank);
-  const bool names_rank = message.rfind(own + ",", 0) == 0 || message.rfind(own + ":", 0) == 0;
+  const std::string own = rank ? fmt::format("rank {}", *rank) : "";
+  const bool names_rank = !rank || message.rfind(own + ",", 0) == 0 || message.rfind(own + ":", 0) == 0;
   const std::string line = fmt::format("fabricast-worker: {}{}\n", names_rank ? "" : own + ": ", message);
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
   return code;
@@ -89,7 +90,7 @@ ExitCode work(const WorkerOptions& options, const Launch& launch, const std::str
 
 /// Calls `body` and turns what went wrong into one line and an exit code.
 template <class Body>
-ExitCode guarded(std::int32_t rank, Body&& body) {
+ExitCode guarded(std::optional<std::int32_t> rank, Body&& body) {
   try {
     return body();
   } catch (const ReaderGone&) {
@@ -220,7 +221,7 @@ ExitCode run(const WorkerOptions& options) {
 int main(int argc, char** argv) {
   using namespace fabricast::tools;
   std::signal(SIGPIPE, SIG_IGN);
-  return static_cast<int>(guarded(0, [&] {
+  return static_cast<int>(guarded(std::nullopt, [&] {
     const ParsedWorker parsed = parse_worker_options(argc, argv);
     if (parsed.text.empty()) return run(parsed.options);
     print(parsed.text);
