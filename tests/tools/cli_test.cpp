@@ -300,6 +300,15 @@ TEST_CASE("execute runs all 128 ranks for real and writes a report, a timeline a
   CHECK(std::count(records.begin(), records.end(), '\n') == header.at("ops").get<int>() + 1);
 }
 
+TEST_CASE("--print-launch starts the workers with the backend that was asked for") {
+  const std::string eight = "execute configs/experiments/ep4_tp2_tiny.json --print-launch --backend ";
+  if (fabricast(eight + "mpi").code == 2) return;   // built without the worker
+  CHECK(fabricast(eight + "mpi").out.find("ep4_tp2_tiny.json --backend mpi ") != std::string::npos);
+  CHECK(fabricast(eight + "cuda --communication-ctas 8").out.find("ep4_tp2_tiny.json --backend cuda ") != std::string::npos);
+  check_input_at_fault(eight + "host", "no processes are started");
+  check_input_at_fault(eight + "cuda --virtual-ranks", "no processes are started");
+}
+
 TEST_CASE("execute refuses what it cannot do in one line and leaves no file") {
   check_input_at_fault("execute", "needs an experiment file");
   check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --steps 0", "--steps is 1 to 100000");

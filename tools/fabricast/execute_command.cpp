@@ -140,7 +140,7 @@ ExitCode ExecuteCommand::execute(const std::string& path, runtime::Executor& exe
   if (!no_check_) options.problem = validation::problem_of(experiment);
 
   runtime::Execution execution = runtime::execute(plan.schedule, executor, options);
-  const validation::Measurement measurement{"host", options.run, std::move(execution.run), execution.numerics, false};
+  const validation::Measurement measurement{backend_.value_or("host"), options.run, std::move(execution.run), execution.numerics, false};
   const validation::Report report = output.write(experiment, std::move(plan), measurement);
   if (common_.prints_summary()) print(validation::summary(report, {colour_on_standard_output()}));
   return measurement.numerics && !measurement.numerics->passed ? ExitCode::answer_is_no : ExitCode::success;
@@ -194,8 +194,8 @@ ExitCode ExecuteCommand::launch(const std::string& path) const {
   (void)run_options();
   const validation::Experiment experiment = validation::load_experiment(path, common_.sets);
   const auto ranks = static_cast<std::int64_t>(validation::plan(experiment).schedule.ranks.size());
-  std::vector<std::string> arguments{path, "--backend", "mpi", "--steps", std::to_string(steps_), "--warm-up", std::to_string(warm_up_),
-                                     "--seed", std::to_string(seed_)};
+  std::vector<std::string> arguments{path,        "--backend",              *backend_, "--steps", std::to_string(steps_),
+                                     "--warm-up", std::to_string(warm_up_), "--seed",  std::to_string(seed_)};
   const auto add = [&](const char* name, const std::optional<std::string>& value) {
     if (value) arguments.insert(arguments.end(), {name, *value});
   };
@@ -228,6 +228,9 @@ ExitCode ExecuteCommand::run() const {
   if (!is_known) throw UsageError("--backend is 'host', 'mpi' or 'cuda', not '" + backend + "'" + did_you_mean(backend, known));
   if (microbench_ || preflight_) return run_alone();
   if (!experiment_) throw UsageError("execute needs an experiment file (for example configs/experiments/ep64_tp2_tiny.json)");
+  if (print_launch_ && (backend == "host" || virtual_ranks_ || slice_)) {
+    throw UsageError("--print-launch: no processes are started here; --backend mpi starts them, and cuda without --virtual-ranks and --slice");
+  }
   if (backend == "cuda") return execute_on_cuda(*experiment_);
   refuse_cuda_options();
   if (backend == "mpi") return launch(*experiment_);
