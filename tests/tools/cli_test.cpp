@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -307,6 +308,14 @@ TEST_CASE("--print-launch starts the workers with the backend that was asked for
   CHECK(fabricast(eight + "cuda --communication-ctas 8").out.find("ep4_tp2_tiny.json --backend cuda ") != std::string::npos);
   check_input_at_fault(eight + "host", "no processes are started");
   check_input_at_fault(eight + "cuda --virtual-ranks", "no processes are started");
+}
+
+TEST_CASE("execute that is interrupted leaves no file") {
+  const Directory directory;
+  const Ran ran = fabricast("execute configs/experiments/ep4_tp2_tiny.json --steps 100000 --json " + (directory / "r.json") + " --trace " +
+                            (directory / "t.json") + " --measured " + (directory / "m.jsonl") + " & sleep 2; kill $!; wait $!");
+  CHECK(ran.code == 128 + SIGTERM);
+  CHECK(fs::is_empty(directory.path()));
 }
 
 TEST_CASE("execute refuses what it cannot do in one line and leaves no file") {

@@ -134,14 +134,14 @@ ExitCode ExecuteCommand::execute(const std::string& path, runtime::Executor& exe
   const validation::Experiment experiment = validation::load_experiment(path, common_.sets);
   MeasuredFiles files = files_;
   files.json = common_.json;
-  MeasuredOutput output(files);
+  (void)MeasuredOutput(files);   // can they be written? Opened anew after the run: one that is interrupted leaves no half of a file
   validation::Plan plan = validation::plan(experiment);
   options.run.node_of = validation::nodes_of(plan);
   if (!no_check_) options.problem = validation::problem_of(experiment);
 
   runtime::Execution execution = runtime::execute(plan.schedule, executor, options);
   const validation::Measurement measurement{backend_.value_or("host"), options.run, std::move(execution.run), execution.numerics, false};
-  const validation::Report report = output.write(experiment, std::move(plan), measurement);
+  const validation::Report report = MeasuredOutput(files).write(experiment, std::move(plan), measurement);
   if (common_.prints_summary()) print(validation::summary(report, {colour_on_standard_output()}));
   return measurement.numerics && !measurement.numerics->passed ? ExitCode::answer_is_no : ExitCode::success;
 }
@@ -173,17 +173,17 @@ ExitCode ExecuteCommand::execute_on_cuda(const std::string& path) const {
 
 ExitCode ExecuteCommand::execute_slice(const std::string& path, runtime::CudaBackend& backend) const {
   const validation::Experiment experiment = validation::load_experiment(path, common_.sets);
-  std::optional<Output> measured;
-  if (files_.measured) measured.emplace(*files_.measured);
+  if (files_.measured) (void)Output(*files_.measured);   // can it be written?
   const validation::Plan plan = validation::plan(experiment);
   runtime::RunOptions options = run_options();
   options.keep_logits = false;
   const runtime::CudaOptions cuda = cuda_options();
   const runtime::MeasuredRun run = backend.executor(cuda)->run(plan.schedule, options);
-  if (measured) {
+  if (files_.measured) {
+    Output measured(*files_.measured);
     validation::write_measured_trace(validation::measured_trace(experiment.name, "cuda slice", plan.schedule, options, run, {cuda.rank}),
-                                     measured->stream());
-    measured->commit();
+                                     measured.stream());
+    measured.commit();
   }
   if (common_.prints_summary()) print(slice_table(experiment.name, plan.schedule, cuda.rank, run));
   return ExitCode::success;
