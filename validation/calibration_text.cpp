@@ -21,7 +21,15 @@ std::string text_of(const hw::JsonNode& object, std::string_view key) {
 std::string constant_text(GpuParameter::Form form, double value) {
   if (form == GpuParameter::Form::seconds) return duration_text(value);
   if (form == GpuParameter::Form::rate) return rate_text(value);
-  return form == GpuParameter::Form::whole ? fmt::format("{:.0f}", value) : fmt::format("{:.3f}", value);
+  if (form == GpuParameter::Form::whole) return fmt::format("{:.0f}", value);
+  return value == 0 || value >= 0.01 ? fmt::format("{:.3f}", value) : fmt::format("{:.2g}", value);
+}
+
+/// Four decimals, or three digits where those say more: a host's shares lie down to 1e-5.
+double rounded_share(double value) {
+  if (value == 0) return 0;
+  const double scale = std::max(1e4, std::pow(10.0, 2 - std::floor(std::log10(std::abs(value)))));
+  return std::round(value * scale) / scale;
 }
 
 /// "/gemm/tiles/1/efficiency" belongs to "gemm", "/gemm/grouped/memory" to "gemm/grouped"; top-level constants to no group.
@@ -60,7 +68,7 @@ ProfileChange change_of(const FittedConstant& c) {
   if (c.form == GpuParameter::Form::seconds) return {c.pointer, duration_text(c.value)};
   if (c.form == GpuParameter::Form::rate) return {c.pointer, rate_text(c.value)};
   if (c.form == GpuParameter::Form::whole) return {c.pointer, static_cast<std::int64_t>(std::llround(c.value))};
-  return {c.pointer, std::round(c.value * 1e4) / 1e4};
+  return {c.pointer, rounded_share(c.value)};
 }
 
 /// A profile of another name is of another chip, whose specification and other constants are the base's.
@@ -132,7 +140,7 @@ std::vector<ProfileChange> changes_of(const GpuCalibration& fit, const hw::JsonN
   for (const FittedConstant& c : fit.constants) {
     if (!c.determined || c.pointer.rfind("/calibration/", 0) == 0) continue;
     changes.push_back(change_of(c));
-    if (c.pointer == "/pass/permute" && c.stage == "moe layer bf16") changes.push_back({"/pass/weighted_sum", std::round(c.value * 1e4) / 1e4});
+    if (c.pointer == "/pass/permute" && c.stage == "moe layer bf16") changes.push_back({"/pass/weighted_sum", rounded_share(c.value)});
     if (!group_of(c.pointer).empty()) groups.insert(group_of(c.pointer));
   }
   for (const std::string& group : groups) changes.push_back({"/" + group + "/source", source_text(group, fit, date)});
