@@ -36,7 +36,7 @@ class CopyTransport final : public DeviceTransport {
       : shapes_(exchange_shapes(schedule, instances, node_of)), all_here_(make_event()) {
     for (std::size_t i = 0; i < instances.all.size(); ++i) plan(instances.all[i], shapes_[i], ops);
     tables_ = DeviceMemory(Bytes(static_cast<std::int64_t>(uploads_.bytes().size())));
-    check(cudaMemcpy(tables_.data(), uploads_.bytes().data(), uploads_.bytes().size(), cudaMemcpyHostToDevice));
+    upload(uploads_.bytes(), tables_.data());
   }
 
   void exchange(std::span<const DeviceMember> members) override {

@@ -35,6 +35,11 @@ DeviceMemory::DeviceMemory(Bytes size) : size_(static_cast<std::size_t>(size.val
   memory_ = Owned<std::byte*, cudaFree>(static_cast<std::byte*>(memory));
 }
 
+void upload(std::span<const std::byte> from, std::byte* to) {
+  check(cudaMemcpy(to, from.data(), from.size(), cudaMemcpyHostToDevice));
+  check(cudaStreamSynchronize(nullptr));
+}
+
 PinnedMemory::PinnedMemory(std::size_t size) : size_(size) {
   void* memory = nullptr;
   check(cudaMallocHost(&memory, std::max<std::size_t>(size_, 256)));

@@ -68,6 +68,10 @@ class DeviceMemory {
   std::size_t size_ = 0;
 };
 
+/// From the host to the device's memory, and there when this returns. (cudaMemcpy alone may return before: streams that do not wait for the
+/// default one could come first.)
+void upload(std::span<const std::byte> from, std::byte* to);
+
 class PinnedMemory {
  public:
   PinnedMemory() = default;

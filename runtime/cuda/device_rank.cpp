@@ -84,7 +84,7 @@ void DeviceRank::upload_tables() {
     turns_at_.back() = place->second;
   }
   tables_ = DeviceMemory(Bytes(static_cast<std::int64_t>(uploads.bytes().size())));
-  check(cudaMemcpy(tables_.data(), uploads.bytes().data(), uploads.bytes().size(), cudaMemcpyHostToDevice));
+  upload(uploads.bytes(), tables_.data());
 }
 
 void DeviceRank::fill_random() {
@@ -119,7 +119,7 @@ void DeviceRank::fill_memory(bool with_random_numbers) {
   for (const BoundOp& op : ops_) {
     if (!std::holds_alternative<hw::Embedding<ir::Extent>>(op.op->work)) continue;
     const std::vector<std::int32_t> ids = token_ids(schedule_, rank_, *op.op, options_.seed);
-    check(cudaMemcpy(op.reads.at(0).data, ids.data(), ids.size() * sizeof(std::int32_t), cudaMemcpyHostToDevice));
+    upload(std::as_bytes(std::span(ids)), op.reads.at(0).data);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -40,7 +41,8 @@ namespace {
 
 struct Device {
   std::recursive_mutex mutex;
-  std::vector<CUstream_st*> streams;
+  CUstream_st standard;                        // the default stream: no other waits for it, nor it for them
+  std::vector<CUstream_st*> streams{&standard};
   std::map<void*, std::size_t> memory;
   std::size_t free = std::size_t{1} << 36, events = 0;
   ir::SplitMix64 random{1};
@@ -61,7 +63,6 @@ bool may_run(const CUstream_st* stream) {
 /// One task of a stream: of the first that can go on, from one that is drawn. False where none can.
 bool run_one() {
   Device& d = device();
-  if (d.streams.empty()) return false;
   const std::size_t drawn = d.random.below(static_cast<std::uint32_t>(d.streams.size()));
   for (std::size_t i = 0; i < d.streams.size(); ++i) {
     CUstream_st* const stream = d.streams[(drawn + i) % d.streams.size()];
@@ -82,6 +83,22 @@ cudaError_t locked(Body body) {
   if (device().is_broken) return status();
   body();
   return cudaSuccess;
+}
+
+/// Works until `is_done`, or time passes without end. Lets others in meanwhile: what a stream waits for may come from another thread, or by time.
+template <class IsDone>
+cudaError_t wait_until(IsDone is_done) {
+  const auto begin = Clock::now();
+  while (Clock::now() - begin < std::chrono::seconds(120)) {
+    {
+      const std::lock_guard lock(device().mutex);
+      if (device().is_broken) return status();
+      if (is_done()) return cudaSuccess;
+      if (run_one()) continue;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+  return cudaErrorLaunchTimeout;
 }
 
 cudaError_t allocate(void** place, std::size_t size) {
@@ -121,7 +138,7 @@ void draw_streams_by(std::uint64_t seed) { device().random = ir::SplitMix64(seed
 
 std::size_t set_free_memory(std::size_t bytes) { return std::exchange(device().free, bytes); }
 
-std::size_t things_alive() { return device().memory.size() + device().streams.size() + device().events; }
+std::size_t things_alive() { return device().memory.size() + device().streams.size() - 1 + device().events; }
 
 void set_broken(bool is_broken) {
   const std::lock_guard lock(device().mutex);
@@ -156,10 +173,13 @@ cudaError_t cudaMalloc(void** place, size_t size) { return t::allocate(place, si
 cudaError_t cudaFree(void* place) { return t::release(place); }
 cudaError_t cudaMallocHost(void** place, size_t size) { return t::allocate(place, size); }
 cudaError_t cudaFreeHost(void* place) { return t::release(place); }
-/// At once: the backend's streams do not wait for the default stream, nor it for them.
+/// From the host's memory: taken at once, but there only when its stream has come to it, as CUDA does with memory that is not pinned.
 cudaError_t cudaMemcpy(void* to, const void* from, size_t size, cudaMemcpyKind) {
   return t::locked([&] {
-    if (size > 0) std::memcpy(to, from, size);
+    const auto* const bytes = static_cast<const char*>(from);
+    t::device().standard.tasks.push_back({[to, staged = std::vector<char>(bytes, bytes + size)] {
+      if (!staged.empty()) std::memcpy(to, staged.data(), staged.size());
+    }, {}});
   });
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size, cudaMemcpyKind, cudaStream_t stream) {
@@ -180,9 +200,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return t::locked([&] {
-    while (!stream->tasks.empty() && t::run_one()) {}
-  });
+  return t::wait_until([&] { return (stream ? stream : &t::device().standard)->tasks.empty(); });
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   return t::locked([&] { stream->tasks.push_back({{}, [mark = event->last] { return mark->is_reached; }}); });
@@ -213,9 +231,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   return event->last->is_reached ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  return t::locked([&] {
-    while (!event->last->is_reached && t::run_one()) {}
-  });
+  return t::wait_until([&] { return event->last->is_reached; });
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
   return t::locked([&] { *milliseconds = std::chrono::duration<float, std::milli>(end->last->at - begin->last->at).count(); });
