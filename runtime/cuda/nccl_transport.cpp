@@ -1,4 +1,4 @@
-// NCCL between processes. What NCCL has no call for (unequal shards, variable all-to-all, two hops) is grouped calls of what it has.
+// NCCL between processes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,27 +8,10 @@
 
 #include "runtime/communicators.hpp"
 #include "runtime/cuda/device_transport.hpp"
-#include "runtime/cuda/nccl_api.hpp"
-#include "runtime/pieces.hpp"
+#include "runtime/cuda/nccl_exchange.hpp"
 
 namespace fabricast::runtime::cuda {
 namespace {
-
-ncclDataType_t type_of(hw::Precision precision) {
-  switch (precision) {
-    case hw::Precision::fp32: return ncclFloat32;
-    case hw::Precision::bf16: return ncclBfloat16;
-    case hw::Precision::fp16: return ncclFloat16;
-    case hw::Precision::fp8: break;
-  }
-  throw BackendUnavailable("NCCL sums no fp8; set the precision of reductions to bf16");
-}
-
-std::size_t size_of(Bytes bytes) { return static_cast<std::size_t>(bytes.value()); }
-
-bool all_equal(const std::vector<Bytes>& counts) {
-  return std::all_of(counts.begin(), counts.end(), [&](Bytes b) { return b == counts.front(); });
-}
 
 /// Ids of all communicators, each made by its first member, told to everybody.
 std::vector<UniqueId> exchange_ids(const Communicators& plan, Rank rank, Rendezvous* rendezvous) {
@@ -57,8 +40,7 @@ std::vector<UniqueId> exchange_ids(const Communicators& plan, Rank rank, Rendezv
 /// One of this rank's instances.
 struct Part {
   std::size_t communicator = 0;
-  std::int32_t member = 0;
-  std::vector<std::vector<Piece>> hops;   // what this rank sends and receives, in the order in which all ranks list it
+  NcclPart of_rank;
 };
 
 class NcclTransport final : public DeviceTransport {
@@ -75,23 +57,11 @@ class NcclTransport final : public DeviceTransport {
     const DeviceMember& own = members.front();
     const runtime::Exchange& data = *own.op->exchange;
     const std::size_t instance = data.instance.index();
-    const ExchangeShape& shape = shapes_[instance];
     const Part& part = parts_[instance];
     const ncclComm_t communicator = communicators_.at(part.communicator).get();
     if (!communicator) throw NcclError("NCCL: the communicator was given up");
-    switch (shape.kind) {
-      case hw::CollectiveKind::all_reduce:
-        check(ncclAllReduce(data.input.data(), data.output.data(), size_of(shape.counts[0]) / width_of(shape), type_of(shape.precision), ncclSum,
-                            communicator, own.stream));
-        return;
-      case hw::CollectiveKind::all_gather: gather(shape, data, communicator, own.stream); return;
-      case hw::CollectiveKind::reduce_scatter: scatter(shape, data, part, communicator, own.stream); return;
-      case hw::CollectiveKind::broadcast:
-        check(ncclBroadcast(data.input.data(), data.output.data(), size_of(shape.counts[0]), ncclUint8, 0, communicator, own.stream));
-        return;
-      case hw::CollectiveKind::all_to_all:
-      case hw::CollectiveKind::send: run_hops(data, part, communicator, own.stream); return;
-    }
+    const auto scratch = scratch_.find(part.communicator);
+    enqueue_exchange(shapes_[instance], part.of_rank, data, scratch == scratch_.end() ? nullptr : scratch->second.data(), communicator, own.stream);
   }
 
   void check_health() override {
@@ -112,27 +82,15 @@ class NcclTransport final : public DeviceTransport {
   [[nodiscard]] Bytes moved(ir::InstanceId instance) const override { return bytes_between_members(shapes_[instance.index()]); }
 
  private:
-  [[nodiscard]] static std::size_t width_of(const ExchangeShape& shape) { return static_cast<std::size_t>(hw::element_bytes(shape.precision)); }
-
   void plan_part(const ir::Instance& instance, std::size_t index, Rank rank, const Communicators& plan) {
     const auto own = std::find_if(instance.members.begin(), instance.members.end(), [&](const auto& m) { return m.rank == rank; });
     if (own == instance.members.end()) return;
     Part& part = parts_[index];
     part.communicator = static_cast<std::size_t>(plan.of[index]);
-    part.member = static_cast<std::int32_t>(own - instance.members.begin());
-    const ExchangeShape& shape = shapes_[index];
-    if (shape.kind != hw::CollectiveKind::all_to_all && shape.kind != hw::CollectiveKind::send) return;
-    const Copies copies = copies_of(shape);
-    for (const std::vector<Piece>& hop : copies.hops) part.hops.push_back(own_pieces(hop, part.member));
-    const Bytes stored(copies.scratch[static_cast<std::size_t>(part.member)]);
+    part.of_rank = nccl_part(shapes_[index], static_cast<std::int32_t>(own - instance.members.begin()));
+    if (part.of_rank.scratch == Bytes{}) return;
     DeviceMemory& scratch = scratch_[part.communicator];   // a communicator's instances run one after the other
-    if (scratch.span().size() < size_of(stored)) scratch = DeviceMemory(stored);
-  }
-
-  [[nodiscard]] static std::vector<Piece> own_pieces(const std::vector<Piece>& all, std::int32_t member) {
-    std::vector<Piece> own;
-    std::copy_if(all.begin(), all.end(), std::back_inserter(own), [&](const Piece& p) { return p.source == member || p.destination == member; });
-    return own;
+    if (Bytes(static_cast<std::int64_t>(scratch.span().size())) < part.of_rank.scratch) scratch = DeviceMemory(part.of_rank.scratch);
   }
 
   /// In ascending order on every rank, so that no two ranks wait for each other in different communicators.
@@ -146,66 +104,6 @@ class NcclTransport final : public DeviceTransport {
         communicators_.emplace(c, connect(ids[c], static_cast<int>(members.size()), static_cast<int>(own - members.begin()), most_ctas));
       } catch (const NcclError& error) {
         throw ExecutionError(fmt::format("rank {} cannot connect to its {} peers: {}", rank.value, members.size() - 1, error.what()));
-      }
-    }
-  }
-
-  static void gather(const ExchangeShape& shape, const runtime::Exchange& data, ncclComm_t communicator, cudaStream_t stream) {
-    if (all_equal(shape.counts)) {
-      check(ncclAllGather(data.input.data(), data.output.data(), size_of(shape.counts[0]), ncclUint8, communicator, stream));
-      return;
-    }
-    check(ncclGroupStart());
-    std::size_t offset = 0;
-    for (std::size_t root = 0; root < shape.members; ++root) {
-      const std::size_t bytes = size_of(shape.counts[root]);
-      if (bytes > 0) {
-        check(ncclBroadcast(data.input.data(), data.output.data() + offset, bytes, ncclUint8, static_cast<int>(root), communicator, stream));
-      }
-      offset += bytes;
-    }
-    check(ncclGroupEnd());
-  }
-
-  static void scatter(const ExchangeShape& shape, const runtime::Exchange& data, const Part& part, ncclComm_t communicator,
-                      cudaStream_t stream) {
-    const std::size_t width = width_of(shape);
-    if (all_equal(shape.counts)) {
-      check(ncclReduceScatter(data.input.data(), data.output.data(), size_of(shape.counts[0]) / width, type_of(shape.precision), ncclSum,
-                              communicator, stream));
-      return;
-    }
-    check(ncclGroupStart());
-    std::size_t offset = 0;
-    for (std::size_t root = 0; root < shape.members; ++root) {
-      const std::size_t bytes = size_of(shape.counts[root]);
-      std::byte* const out = static_cast<std::int32_t>(root) == part.member ? data.output.data() : nullptr;
-      if (bytes > 0) {
-        check(ncclReduce(data.input.data() + offset, out, bytes / width, type_of(shape.precision), ncclSum, static_cast<int>(root),
-                         communicator, stream));
-      }
-      offset += bytes;
-    }
-    check(ncclGroupEnd());
-  }
-
-  /// Pieces between a pair match in the order of the list, which is everybody's.
-  void run_hops(const runtime::Exchange& data, const Part& part, ncclComm_t communicator, cudaStream_t stream) {
-    std::byte* const scratch = scratch_.at(part.communicator).data();
-    const auto from = [&](const Piece& p) { return (p.from_scratch ? scratch : data.input.data()) + p.source_offset; };
-    const auto to = [&](const Piece& p) { return (p.to_scratch ? scratch : data.output.data()) + p.destination_offset; };
-    for (const std::vector<Piece>& pieces : part.hops) {
-      check(ncclGroupStart());
-      for (const Piece& p : pieces) {
-        const auto bytes = static_cast<std::size_t>(p.bytes);
-        if (p.source == p.destination) continue;
-        if (p.source == part.member) check(ncclSend(from(p), bytes, ncclUint8, p.destination, communicator, stream));
-        if (p.destination == part.member) check(ncclRecv(to(p), bytes, ncclUint8, p.source, communicator, stream));
-      }
-      check(ncclGroupEnd());
-      for (const Piece& p : pieces) {
-        if (p.source != p.destination || from(p) == to(p)) continue;
-        check(cudaMemcpyAsync(to(p), from(p), static_cast<std::size_t>(p.bytes), cudaMemcpyDeviceToDevice, stream));
       }
     }
   }

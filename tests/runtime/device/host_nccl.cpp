@@ -1,7 +1,10 @@
 // NCCL's calls as the backend makes them, played on the host's device: ranks are threads of one process. Calls of a communicator match by
-// their order, sends and receives first-in first-out by pair, and all wait in their streams for their peers, as NCCL's do.
+// their order, sends and receives first-in first-out by pair, and all wait in their streams for their peers, as NCCL's do. What a member has
+// under way when it aborts ends, without a result; its peers wait for ever.
 #include <nccl.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -95,10 +98,19 @@ struct Message {
 
 /// What the members of a communicator share.
 struct Meeting {
+  explicit Meeting(int members) : has_aborted(static_cast<std::size_t>(members)) {}
+
+  std::vector<std::atomic<bool>> has_aborted;   // by member
   std::vector<std::shared_ptr<Collective>> calls;
   std::map<std::pair<int, int>, std::deque<std::shared_ptr<Message>>> sent, awaited;   // by (source, destination)
 
+  [[nodiscard]] bool aborted(int member) const { return has_aborted[static_cast<std::size_t>(member)]; }
+  [[nodiscard]] bool any_aborted() const {
+    return std::any_of(has_aborted.begin(), has_aborted.end(), [](const std::atomic<bool>& one) { return one.load(); });
+  }
+
   void match(std::pair<int, int> pair) {
+    if (aborted(pair.first) || aborted(pair.second)) return;
     auto &from = sent[pair], &to = awaited[pair];
     while (!from.empty() && !to.empty()) {
       Message &source = *from.front(), &destination = *to.front();
@@ -177,10 +189,12 @@ ncclResult_t call(Kind kind, const void* in, void* out, std::size_t count, ncclD
   if (shared->kind != kind || shared->count != count || shared->type != type || shared->root != root) return ncclInvalidUsage;
   const auto member = static_cast<std::size_t>(comm->member);
   group.stream = stream;
+  const auto meeting = comm->meeting;
+  const int self = comm->member;
   group.arrivals.push_back([=] { shared->members[member] = {static_cast<const char*>(in), static_cast<char*>(out), true}; });
-  group.ready.push_back([=] { return shared->all_here(); });
+  group.ready.push_back([=] { return meeting->aborted(self) || shared->is_done || (!meeting->any_aborted() && shared->all_here()); });
   group.ends.push_back([=] {
-    if (!shared->is_done) shared->run();
+    if (!shared->is_done && !meeting->aborted(self)) shared->run();
   });
   if (group.depth == 0) group.close();
   return ncclSuccess;
@@ -194,7 +208,7 @@ ncclResult_t post(bool sends, const void* from, void* to, std::size_t count, ncc
     (sends ? meeting->sent : meeting->awaited)[pair].push_back(message);
     meeting->match(pair);
   });
-  group.ready.push_back([=] { return message->is_done; });
+  group.ready.push_back([=, meeting = comm->meeting, self = comm->member] { return message->is_done || meeting->aborted(self); });
   if (group.depth == 0) group.close();
   return ncclSuccess;
 }
@@ -215,11 +229,14 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
 ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int members, ncclUniqueId id, int member, ncclConfig_t*) {
   const std::lock_guard lock(world().mutex);
   auto& meeting = world().meetings[std::string(id.internal, sizeof id.internal)];
-  if (!meeting) meeting = std::make_shared<Meeting>();
+  if (!meeting) meeting = std::make_shared<Meeting>(members);
   *comm = new ncclComm{meeting, members, member};
   return ncclSuccess;
 }
-ncclResult_t ncclCommAbort(ncclComm_t comm) { return delete comm, ncclSuccess; }
+ncclResult_t ncclCommAbort(ncclComm_t comm) {
+  comm->meeting->has_aborted[static_cast<std::size_t>(comm->member)] = true;
+  return delete comm, ncclSuccess;
+}
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* error) { return *error = ncclSuccess, ncclSuccess; }
 ncclResult_t ncclGroupStart() { return ++group.depth, ncclSuccess; }
 ncclResult_t ncclGroupEnd() {
