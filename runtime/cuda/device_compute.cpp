@@ -53,19 +53,19 @@ std::vector<Product> products_of_experts(const BoundOp& op, std::int64_t k, bool
   return products;
 }
 
-Product scores_of(const BoundOp& op, const DeviceRank& rank) {
-  const Rows in = rows_of(op.reads.at(0), rank.is_bf16()), weight = rows_of(op.reads.at(1), rank.is_bf16());
+Product scores_of(const BoundOp& op, const ComputeSpace& space) {
+  const Rows in = rows_of(op.reads.at(0), space.is_bf16()), weight = rows_of(op.reads.at(1), space.is_bf16());
   require(in.width == weight.rows, "router: the inner sizes agree");
-  return {{in.rows, weight.width, in.width, in.width, false, rank.is_bf16(), true}, {in.data, weight.data, rank.scores()}};
+  return {{in.rows, weight.width, in.width, in.width, false, space.is_bf16(), true}, {in.data, weight.data, space.scores()}};
 }
 
 /// Of a matrix product, a grouped one, or a router.
-std::vector<Product> products(const BoundOp& op, const DeviceRank& rank) {
-  if (std::holds_alternative<hw::Gemm<Extent>>(op.op->work)) return {product_of(op, rank.is_bf16())};
+std::vector<Product> products(const BoundOp& op, const ComputeSpace& space) {
+  if (std::holds_alternative<hw::Gemm<Extent>>(op.op->work)) return {product_of(op, space.is_bf16())};
   if (const auto* grouped = std::get_if<hw::GroupedGemm<ir::ExpertRows>>(&op.op->work)) {
-    return products_of_experts(op, grouped->k, rank.is_bf16());
+    return products_of_experts(op, grouped->k, space.is_bf16());
   }
-  if (std::holds_alternative<hw::Router<Extent>>(op.op->work)) return {scores_of(op, rank)};
+  if (std::holds_alternative<hw::Router<Extent>>(op.op->work)) return {scores_of(op, space)};
   return {};
 }
 
@@ -135,28 +135,28 @@ class Check {
 
 class Enqueue {
  public:
-  Enqueue(const BoundOp& op, const DeviceRank& rank, Gemms& gemms)
-      : op_(op), rank_(rank), gemms_(gemms), stream_(rank.stream(ir::compute_stream)) {}
+  Enqueue(const BoundOp& op, const OpTables& tables, const ComputeSpace& space, Gemms& gemms)
+      : op_(op), tables_(tables), space_(space), gemms_(gemms), stream_(space.stream()) {}
 
-  void operator()(const hw::Gemm<Extent>&) const { multiply(product_of(op_, rank_.is_bf16())); }
+  void operator()(const hw::Gemm<Extent>&) const { multiply(product_of(op_, space_.is_bf16())); }
 
   /// Experts side by side on their own streams, which fork from the compute stream and join it again.
   void operator()(const hw::GroupedGemm<ir::ExpertRows>& w) const {
-    const std::vector<Product> experts = products_of_experts(op_, w.k, rank_.is_bf16());
-    const std::size_t streams = std::min(rank_.expert_streams(), experts.size());
+    const std::vector<Product> experts = products_of_experts(op_, w.k, space_.is_bf16());
+    const std::size_t streams = std::min(space_.expert_streams(), experts.size());
     if (streams < 2) {
       for (const Product& product : experts) multiply(product);
       return;
     }
-    check(cudaEventRecord(rank_.fork(), stream_));
-    for (std::size_t s = 0; s < streams; ++s) check(cudaStreamWaitEvent(rank_.expert_stream(s), rank_.fork()));
+    check(cudaEventRecord(space_.fork(), stream_));
+    for (std::size_t s = 0; s < streams; ++s) check(cudaStreamWaitEvent(space_.expert_stream(s), space_.fork()));
     for (std::size_t e = 0; e < experts.size(); ++e) {
       const std::size_t s = e % streams;
-      gemms_.run(experts[e].shape, experts[e].operands, {rank_.expert_stream(s), rank_.workspace(1 + s)});
+      gemms_.run(experts[e].shape, experts[e].operands, {space_.expert_stream(s), space_.workspace(1 + s)});
     }
     for (std::size_t s = 0; s < streams; ++s) {
-      check(cudaEventRecord(rank_.join(s), rank_.expert_stream(s)));
-      check(cudaStreamWaitEvent(stream_, rank_.join(s)));
+      check(cudaEventRecord(space_.join(s), space_.expert_stream(s)));
+      check(cudaStreamWaitEvent(stream_, space_.join(s)));
     }
   }
 
@@ -168,24 +168,24 @@ class Enqueue {
   }
   void operator()(const hw::RmsNorm<Extent>&) const { launch_rms_norm(read(0), op_.reads.at(1).data, norm_epsilon, write(), stream_); }
   void operator()(const hw::Rope<Extent>& w) const {
-    launch_rotate(write(), rank_.turns(op_.index), w.width / w.head_dim, w.head_dim, w.sequence_length, stream_);
+    launch_rotate(write(), tables_.turns, w.width / w.head_dim, w.head_dim, w.sequence_length, stream_);
   }
   void operator()(const hw::ResidualAdd<Extent>&) const { launch_add(read(0), read(1), write(), stream_); }
   void operator()(const hw::Activation<Extent>& w) const {
     w.gated ? launch_silu_gate(read(0), write(), stream_) : launch_gelu(read(0), write(), stream_);
   }
   void operator()(const hw::Router<Extent>&) const {
-    const Product scores = scores_of(op_, rank_);
+    const Product scores = scores_of(op_, space_);
     multiply(scores);
     auto* const out = reinterpret_cast<Choice*>(op_.writes[0].data);
-    launch_choose_experts({rank_.scores(), rank_.table(op_.index), out, scores.shape.n, op_.writes[0].row_bytes / choice_bytes},
+    launch_choose_experts({space_.scores(), tables_.rows, out, scores.shape.n, op_.writes[0].row_bytes / choice_bytes},
                           op_.writes[0].rows, stream_);
   }
   void operator()(const hw::Permute<Extent>&) const {
-    launch_permute(op_.reads[0].data, rank_.table(op_.index), op_.writes[0].data, op_.writes[0].rows, op_.writes[0].row_bytes, stream_);
+    launch_permute(op_.reads[0].data, tables_.rows, op_.writes[0].data, op_.writes[0].rows, op_.writes[0].row_bytes, stream_);
   }
   void operator()(const hw::WeightedSum<Extent>&) const {
-    launch_sum_weighted(op_.reads[0].data, rank_.table(op_.index), reinterpret_cast<const Choice*>(op_.reads[1].data),
+    launch_sum_weighted(op_.reads[0].data, tables_.rows, reinterpret_cast<const Choice*>(op_.reads[1].data),
                         op_.reads[1].row_bytes / choice_bytes, write(), stream_);
   }
   void operator()(const ir::Collective&) const { refuse(); }
@@ -194,24 +194,43 @@ class Enqueue {
   void operator()(const ir::Recv&) const { refuse(); }
 
  private:
-  [[nodiscard]] Rows read(std::size_t index) const { return rows_of(op_.reads[index], rank_.is_bf16()); }
-  [[nodiscard]] Rows write() const { return rows_of(op_.writes[0], rank_.is_bf16()); }
-  void multiply(const Product& product) const { gemms_.run(product.shape, product.operands, {stream_, rank_.workspace(0)}); }
+  [[nodiscard]] Rows read(std::size_t index) const { return rows_of(op_.reads[index], space_.is_bf16()); }
+  [[nodiscard]] Rows write() const { return rows_of(op_.writes[0], space_.is_bf16()); }
+  void multiply(const Product& product) const { gemms_.run(product.shape, product.operands, {stream_, space_.workspace(0)}); }
   [[noreturn]] static void refuse() { throw std::logic_error("communication is the transport's"); }
 
   const BoundOp& op_;
-  const DeviceRank& rank_;
+  OpTables tables_;
+  const ComputeSpace& space_;
   Gemms& gemms_;
   cudaStream_t stream_;
 };
 
 }  // namespace
 
+void prepare(const BoundOp& op, const ComputeSpace& space, Gemms& gemms) {
+  std::visit(Check(op, space.is_bf16()), op.op->work);
+  for (const Product& product : products(op, space)) gemms.prepare(product.shape, product.operands);
+}
+
+void tune(const BoundOp& op, const ComputeSpace& space, Gemms& gemms) {
+  for (const Product& product : products(op, space)) gemms.tune(product.shape, product.operands, {space.stream(), space.workspace(0)});
+}
+
+void compute(const BoundOp& op, const OpTables& tables, const ComputeSpace& space, Gemms& gemms) {
+  std::visit(Enqueue(op, tables, space, gemms), op.op->work);
+}
+
+void multiply_in_turn(const BoundOp& op, const ComputeSpace& space, Gemms& gemms) {
+  for (const Product& product : products(op, space)) gemms.run(product.shape, product.operands, {space.stream(), space.workspace(0)});
+}
+
+std::size_t count_products(const BoundOp& op, const ComputeSpace& space) { return products(op, space).size(); }
+
 void prepare_computation(const ir::Schedule& schedule, const DeviceRank& rank, Gemms& gemms) {
   for (const BoundOp& op : rank.ops()) {
     try {
-      std::visit(Check(op, rank.is_bf16()), op.op->work);
-      for (const Product& product : products(op, rank)) gemms.prepare(product.shape, product.operands);
+      prepare(op, rank.space(), gemms);
     } catch (const BackendUnavailable& error) {
       throw BackendUnavailable(ir::describe(schedule, rank.rank(), op.index) + ": " + error.what());
     } catch (const std::exception& error) {
@@ -221,10 +240,7 @@ void prepare_computation(const ir::Schedule& schedule, const DeviceRank& rank, G
 }
 
 void tune_computation(const DeviceRank& rank, Gemms& gemms) {
-  const GemmPlace place{rank.stream(ir::compute_stream), rank.workspace(0)};
-  for (const BoundOp& op : rank.ops()) {
-    for (const Product& product : products(op, rank)) gemms.tune(product.shape, product.operands, place);
-  }
+  for (const BoundOp& op : rank.ops()) tune(op, rank.space(), gemms);
 }
 
 void load_kernels(const DeviceRank& rank, Gemms& gemms) {
@@ -234,6 +250,6 @@ void load_kernels(const DeviceRank& rank, Gemms& gemms) {
   check(cudaStreamSynchronize(rank.stream(ir::compute_stream)));
 }
 
-void compute(const BoundOp& op, const DeviceRank& rank, Gemms& gemms) { std::visit(Enqueue(op, rank, gemms), op.op->work); }
+void compute(const BoundOp& op, const DeviceRank& rank, Gemms& gemms) { compute(op, rank.tables(op.index), rank.space(), gemms); }
 
 }  // namespace fabricast::runtime::cuda

@@ -1,4 +1,4 @@
-// Enqueues the computation of one op on its rank's compute stream. Knows no step and no other rank.
+// Enqueues the computation of one op. Knows no step and no other rank.
 #pragma once
 
 #include "runtime/cuda/device_rank.hpp"
@@ -6,16 +6,23 @@
 
 namespace fabricast::runtime::cuda {
 
-/// Checks once that ops' buffers are as large as their shapes say, and chooses kernels for their matrix products, so that no step does.
-/// Throws std::logic_error or BackendUnavailable, the op's name before the message.
+/// Checks that the op's buffers are as large as its shape says, and chooses kernels for its matrix products, so that no run does. Throws
+/// std::logic_error, BackendUnavailable, or std::runtime_error where cublasLt has no kernel.
+void prepare(const BoundOp& op, const ComputeSpace& space, Gemms& gemms);
+/// Times candidates for the op's matrix products on its own memory, whatever it holds. Waits for the device.
+void tune(const BoundOp& op, const ComputeSpace& space, Gemms& gemms);
+/// Enqueues the op. Does not wait for the device.
+void compute(const BoundOp& op, const OpTables& tables, const ComputeSpace& space, Gemms& gemms);
+/// Its matrix products alone, one after the other on the first stream. Does not wait for the device.
+void multiply_in_turn(const BoundOp& op, const ComputeSpace& space, Gemms& gemms);
+[[nodiscard]] std::size_t count_products(const BoundOp& op, const ComputeSpace& space);
+
+/// The same for all computation of a rank. What prepare throws has the op's name before the message.
 void prepare_computation(const ir::Schedule& schedule, const DeviceRank& rank, Gemms& gemms);
-/// Times candidates for every matrix product on the op's own memory, whatever it holds.
 void tune_computation(const DeviceRank& rank, Gemms& gemms);
 /// Runs every computation once, on whatever memory holds, and waits: a kernel that is loaded on first use may wait for all of the device, and
 /// so for ever for a kernel that waits for peers.
 void load_kernels(const DeviceRank& rank, Gemms& gemms);
-
-/// Does not wait for the device.
 void compute(const BoundOp& op, const DeviceRank& rank, Gemms& gemms);
 
 }  // namespace fabricast::runtime::cuda

@@ -25,6 +25,10 @@ Bytes scores_of(const ir::Schedule& schedule, Rank rank) {
   return most;
 }
 
+ComputeSpace::Sizes space_sizes(const ir::Schedule& schedule, Rank rank, const DeviceRankOptions& options, bool several_experts) {
+  return {options.precision, several_experts ? static_cast<std::size_t>(options.expert_streams) : 0, options.workspace, scores_of(schedule, rank)};
+}
+
 bool has_several_experts(const std::vector<BoundOp>& ops) {
   return std::any_of(ops.begin(), ops.end(), [](const BoundOp& op) { return op.expert_rows.size() > 1; });
 }
@@ -48,21 +52,13 @@ DeviceRank::DeviceRank(const ir::Schedule& schedule, Rank rank, const ir::Instan
       options_(options),
       plan_(std::move(plan)),
       arena_(plan_.peak),
-      scores_(scores_of(schedule, rank)),
-      ops_(runtime::bind(schedule, rank, instances, plan_, arena_.span())),
-      fork_(make_event()) {
+      ops_(runtime::bind(schedule, rank, instances, plan_, arena_.span())) {
   const std::size_t count = std::max<std::size_t>(schedule.program_of(rank).streams.size(), 1);
   for (std::size_t s = 0; s < count; ++s) {
     const bool computes = ir::StreamId{static_cast<std::int32_t>(s)} == ir::compute_stream;
     streams_.push_back(make_stream(computes ? Priority::low : Priority::high));
   }
-  if (has_several_experts(ops_)) {
-    for (std::int32_t i = 0; i < options_.expert_streams; ++i) {
-      expert_streams_.push_back(make_stream(Priority::low));
-      joins_.push_back(make_event());
-    }
-  }
-  workspaces_ = DeviceMemory(options_.workspace * static_cast<std::int64_t>(1 + expert_streams_.size()));
+  space_.emplace(streams_[ir::compute_stream.index()].get(), space_sizes(schedule, rank, options_, has_several_experts(ops_)));
   for (std::size_t i = 0; i < ops_.size(); ++i) {
     reached_.push_back(make_event());
     done_.push_back(make_event());
@@ -123,19 +119,13 @@ void DeviceRank::fill_memory(bool with_random_numbers) {
   }
 }
 
-const std::int32_t* DeviceRank::table(ir::OpIndex op) const {
-  return reinterpret_cast<const std::int32_t*>(tables_.data() + table_at_[op.index()]);
-}
-
-const float* DeviceRank::turns(ir::OpIndex op) const { return reinterpret_cast<const float*>(tables_.data() + turns_at_[op.index()]); }
-
-std::span<std::byte> DeviceRank::workspace(std::size_t place) const {
-  const auto size = static_cast<std::size_t>(options_.workspace.value());
-  return workspaces_.span().subspan(place * size, size);
+OpTables DeviceRank::tables(ir::OpIndex op) const {
+  return {reinterpret_cast<const std::int32_t*>(tables_.data() + table_at_[op.index()]),
+          reinterpret_cast<const float*>(tables_.data() + turns_at_[op.index()])};
 }
 
 Bytes DeviceRank::beside_arena(const ir::Schedule& schedule, Rank rank, const DeviceRankOptions& options) {
-  return scores_of(schedule, rank) + options.workspace * static_cast<std::int64_t>(1 + options.expert_streams);
+  return ComputeSpace::memory_of(space_sizes(schedule, rank, options, true));
 }
 
 }  // namespace fabricast::runtime::cuda

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/bound_op.hpp"
+#include "runtime/cuda/compute_space.hpp"
 #include "runtime/cuda/cuda_api.hpp"
 #include "strategies/ir/memory_plan.hpp"
 
@@ -39,18 +40,8 @@ class DeviceRank {
   [[nodiscard]] cudaEvent_t reached(ir::OpIndex op) const { return reached_[op.index()].get(); }
   [[nodiscard]] cudaEvent_t done(ir::OpIndex op) const { return done_[op.index()].get(); }
 
-  /// The op's table (BoundOp::table), and the turns of a rotary embedding, in device memory.
-  [[nodiscard]] const std::int32_t* table(ir::OpIndex op) const;
-  [[nodiscard]] const float* turns(ir::OpIndex op) const;
-  /// For a router's scores, in fp32.
-  [[nodiscard]] float* scores() const { return reinterpret_cast<float*>(scores_.data()); }
-
-  /// Beside the compute stream, for experts side by side. Each has a workspace of its own; number 0 is the compute stream's.
-  [[nodiscard]] std::size_t expert_streams() const { return expert_streams_.size(); }
-  [[nodiscard]] cudaStream_t expert_stream(std::size_t i) const { return expert_streams_[i].get(); }
-  [[nodiscard]] std::span<std::byte> workspace(std::size_t place) const;
-  [[nodiscard]] cudaEvent_t fork() const { return fork_.get(); }
-  [[nodiscard]] cudaEvent_t join(std::size_t i) const { return joins_[i].get(); }
+  [[nodiscard]] OpTables tables(ir::OpIndex op) const;
+  [[nodiscard]] const ComputeSpace& space() const { return *space_; }
 
   /// What a rank needs in device memory beside its arena.
   [[nodiscard]] static Bytes beside_arena(const ir::Schedule& schedule, Rank rank, const DeviceRankOptions& options);
@@ -62,13 +53,12 @@ class DeviceRank {
   Rank rank_;
   DeviceRankOptions options_;
   ir::MemoryPlan plan_;
-  DeviceMemory arena_, tables_, scores_, workspaces_;
+  DeviceMemory arena_, tables_;
   std::vector<BoundOp> ops_;
   std::vector<std::size_t> table_at_, turns_at_;   // by op: offsets in tables_
-  std::vector<Stream> streams_, expert_streams_;
+  std::vector<Stream> streams_;
+  std::optional<ComputeSpace> space_;              // on the compute stream
   std::vector<Event> reached_, done_;              // by op
-  Event fork_;
-  std::vector<Event> joins_;
 };
 
 }  // namespace fabricast::runtime::cuda
