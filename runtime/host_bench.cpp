@@ -118,23 +118,6 @@ class Member {
   Doorbell bell_;
 };
 
-Bytes share(Bytes size, std::int64_t parts, std::int64_t element) { return Bytes(size.value() / parts / element * element); }
-
-ExchangeShape shape_of(const CollectiveBench& bench) {
-  const auto n = static_cast<std::size_t>(bench.members);
-  const std::int64_t element = hw::element_bytes(bench.precision);
-  ExchangeShape shape{bench.kind, n, {}, bench.precision, {}};
-  switch (bench.kind) {
-    case hw::CollectiveKind::all_gather:
-    case hw::CollectiveKind::reduce_scatter: shape.counts.assign(n, share(bench.size, bench.members, element)); break;
-    case hw::CollectiveKind::all_to_all: shape.counts.assign(n * n, share(bench.size, bench.members, element)); break;
-    case hw::CollectiveKind::all_reduce:
-    case hw::CollectiveKind::broadcast:
-    case hw::CollectiveKind::send: shape.counts = {share(bench.size, 1, element)}; break;
-  }
-  return shape;
-}
-
 struct EndOnExit {
   std::atomic<bool>& ends;
   ~EndOnExit() { ends = true; }
@@ -217,7 +200,7 @@ Spread HostBench::collective(const CollectiveBench& bench) const {
 }
 
 BenchResults::Interference HostBench::beside(const hw::Kernel& compute, Bytes all_gather) const {
-  BenchResults::Interference result{compute, kernel(compute).median, {}, {}};
+  BenchResults::Interference result{compute, kernel(compute).median, {}, {}, 0, {}};
   const Groups groups = groups_of({hw::CollectiveKind::all_gather, all_gather, ranks_, 1, hw::Precision::fp32});
   std::atomic<bool> ends{false};
   bool last = false;                                   // written between rounds only
@@ -256,7 +239,7 @@ BenchResults run_on_host(const BenchPlan& plan, std::int32_t repetitions, const 
   results.launch = bench.launch();
   for (const hw::Kernel& kernel : plan.kernels) {
     say(ir::kernel_json(kernel));
-    results.kernels.push_back({kernel, bench.kernel(kernel)});
+    results.kernels.push_back({kernel, bench.kernel(kernel), {}});
   }
   for (const Bytes bytes : plan.copies) {
     say(fmt::format("copy of {} bytes", bytes.value()));

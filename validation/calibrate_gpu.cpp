@@ -334,7 +334,7 @@ void judge_interference(const hw::GpuSpec& gpu, const Measurements& all, HeldOut
   for (const InterferenceMeasurement& row : all.interference) {
     KernelMeasurement beside = single(row.compute, row.beside, row.place);
     if (!can_run(beside, gpu)) continue;
-    const hw::GpuLoad load{row.communication_sms, row.communication * traffic_per_byte_received};
+    const hw::GpuLoad load{row.communication_sms, row.memory.value_or(row.communication * traffic_per_byte_received)};
     const Seconds predicted_time = row.alone * (model.time(row.compute, load) / model.time(row.compute));
     beside.kind = "beside communication: " + beside.kind;
     held_out.add(all.system, beside, predicted_time, fold++ % static_cast<int>(most_folds));

@@ -80,9 +80,10 @@ struct ExchangeMeasurement {
 struct InterferenceMeasurement {
   hw::Kernel compute;
   std::int64_t communication_sms = 0;
-  BytesPerSecond communication;
+  BytesPerSecond communication;                // received by the GPU
   Seconds alone, beside;
   Place place;
+  std::optional<BytesPerSecond> memory = {};   // drawn from device memory; absent: what an all-gather's kernel draws for that
 };
 
 /// A whole step of an experiment.

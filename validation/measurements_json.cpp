@@ -49,6 +49,8 @@ std::optional<KernelMeasurement> read_kernel_entry(const hw::JsonNode& node) {
   const std::int64_t concurrent = reader.optional_integer("concurrent", count_range).value_or(1);
   const Spread spread = read_spread(reader.child("seconds"));
   (void)reader.optional_integer("repetitions", any_count);
+  if (const hw::JsonNode* best = reader.optional_child("best_seconds")) (void)read_spread(*best);
+  for (const char* share : {"share_of_best", "share_of_copy_rate"}) (void)reader.optional_number(share, 0.0, 1e6);   // for people
   reader.finish();
   const hw::JsonNode* kind = work.find("kind");
   if (kind != nullptr && std::get_if<std::string>(&kind->value) != nullptr && std::get<std::string>(kind->value) == "copy") return std::nullopt;
@@ -99,13 +101,24 @@ Seconds read_launch(const hw::JsonNode& node) {
 
 InterferenceMeasurement read_interference(const hw::JsonNode& node) {
   ObjectReader reader(node);
-  InterferenceMeasurement entry{read_kernel(reader.child("compute")), 0, {}, {}, {}, place(node)};
+  InterferenceMeasurement entry{read_kernel(reader.child("compute")), 0, {}, {}, {}, place(node), {}};
   entry.communication_sms = reader.integer("communication_sms", any_count);
   entry.communication = BytesPerSecond(reader.number("communication_bytes_per_second", 0.0, 1e18));
+  if (const auto memory = reader.optional_number("memory_bytes_per_second", 0.0, 1e18)) entry.memory = BytesPerSecond(*memory);
   entry.alone = Seconds(seconds_of(reader.child("alone_seconds")));
   entry.beside = Seconds(seconds_of(reader.child("beside_seconds")));
   reader.finish();
   return entry;
+}
+
+/// What was planned and not measured, for people.
+void read_left_out(const hw::JsonNode& array) {
+  for (const hw::JsonNode& node : hw::as_array(array)) {
+    ObjectReader reader(node);
+    (void)hw::as_text(reader.child("what"));
+    (void)hw::as_text(reader.child("why"));
+    reader.finish();
+  }
 }
 
 void write_spread(JsonWriter& json, Seconds p10, Seconds median, Seconds p90) {
@@ -147,6 +160,7 @@ Measurements read_measurements_json(const hw::JsonNode& document) {
   result.source = reader.optional_text("source").value_or("");
   result.date = reader.optional_text("date").value_or("");
   if (const hw::JsonNode* machine = reader.optional_child("machine")) result.machine = read_machine(*machine);
+  (void)reader.optional_text("method");
   if (const hw::JsonNode* kernels = reader.optional_child("kernels")) {
     for (const hw::JsonNode& node : hw::as_array(*kernels)) {
       if (auto entry = read_kernel_entry(node)) result.kernels.push_back(std::move(*entry));
@@ -159,6 +173,7 @@ Measurements read_measurements_json(const hw::JsonNode& document) {
   if (const hw::JsonNode* interference = reader.optional_child("interference")) {
     for (const hw::JsonNode& node : hw::as_array(*interference)) result.interference.push_back(read_interference(node));
   }
+  if (const hw::JsonNode* left_out = reader.optional_child("left_out")) read_left_out(*left_out);
   reader.finish();
   return result;
 }

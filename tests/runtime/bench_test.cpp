@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "runtime/bench_plan.hpp"
 #include "runtime/host_bench.hpp"
@@ -10,6 +12,7 @@
 #include "runtime/kernel_op.hpp"
 #include "strategies/ir/resolve.hpp"
 #include "strategies/ir/work_json.hpp"
+#include "tests/runtime/one_of_each.hpp"
 #include "tests/runtime/tiny.hpp"
 
 namespace fabricast::bench_test {
@@ -21,21 +24,6 @@ using Rows = std::int64_t;
 namespace {
 
 constexpr auto fp32 = hw::Precision::fp32;
-
-std::vector<hw::Kernel> one_of_each(hw::Precision p) {
-  return {hw::Gemm<Rows>{12, 8, 16, p},
-          hw::GroupedGemm<hw::ExpertRowCounts>{{3, 0, 5}, 8, 16, p},
-          hw::Attention<Rows>{2, 6, 6, 4, 2, 8, true, p},
-          hw::Embedding<Rows>{7, 8, 20, p},
-          hw::RmsNorm<Rows>{5, 8, p},
-          hw::Rope<Rows>{6, 16, p, 8, 3},
-          hw::ResidualAdd<Rows>{5, 8, p},
-          hw::Activation<Rows>{5, 8, true, p},
-          hw::Activation<Rows>{5, 8, false, p},
-          hw::Router<Rows>{5, 8, 4, 2, p},
-          hw::Permute<Rows>{9, 8, p},
-          hw::WeightedSum<Rows>{5, 9, 8, p}};
-}
 
 void check_spread(const runtime::Spread& s) {
   CHECK(s.p10 > Seconds(0));
@@ -147,6 +135,61 @@ TEST_CASE("of many row counts of one matrix a plan takes the fewest, the most an
   };
   CHECK(grouped(runtime::bench_plan_of(schedule, 2)) == 4);      // gate and up, and down
   CHECK(grouped(runtime::bench_plan_of(schedule, 1000)) > 4);
+}
+
+TEST_CASE("the usual shapes of a GPU: every kind of kernel, each shape once, in memory that an H100 has; collectives by powers of two") {
+  const runtime::BenchPlan plan = runtime::device_bench_plan(12, hw::Precision::bf16);
+  std::set<std::string> shapes, kinds;
+  for (const hw::Kernel& kernel : plan.kernels) {
+    CHECK(shapes.insert(ir::kernel_json(kernel)).second);
+    kinds.insert(std::string(ir::kind_of(kernel)));
+    CHECK(runtime::KernelOp::memory_of(kernel) < Bytes(40'000'000'000));
+  }
+  std::set<std::string> all;
+  for (const hw::Kernel& kernel : one_of_each(hw::Precision::bf16)) all.insert(std::string(ir::kind_of(kernel)));
+  CHECK(kinds == all);
+  REQUIRE(plan.beside.size() == 3);                        // a product, an attention, a pass
+  CHECK(hw::flop(plan.beside[0]) > Flop(0));
+  CHECK(ir::kind_of(plan.beside[1]) == "attention");
+  CHECK(hw::flop(plan.beside[2]) == Flop(0));
+  std::map<hw::CollectiveKind, std::set<std::int32_t>> members;
+  for (const runtime::CollectiveBench& c : plan.collectives) {
+    members[c.kind].insert(c.members);
+    CHECK(c.members * c.groups == 12);
+  }
+  CHECK(members[hw::CollectiveKind::all_reduce] == std::set<std::int32_t>{2, 4, 12});
+  CHECK(members[hw::CollectiveKind::send] == std::set<std::int32_t>{2});
+  CHECK(runtime::device_bench_plan(1, hw::Precision::bf16).collectives.empty());
+}
+
+// Tensor groups are neighbours; the members of an expert group with equal tensor index are two ranks apart.
+TEST_CASE("on GPUs a schedule's groups lie where its ranks do") {
+  Job job;
+  job.gpus = 8;
+  job.strategy.tensor = 2;
+  job.strategy.expert = 4;
+  std::set<std::tuple<std::string, std::int32_t, std::int32_t>> groups;
+  for (const runtime::CollectiveBench& c : runtime::device_bench_plan_of(schedule_of(job)).collectives) {
+    groups.insert({std::string(hw::name_of(c.kind)), c.members, c.stride});
+  }
+  CHECK(groups.count({"all_gather", 2, 1}) == 1);
+  CHECK(groups.count({"all_to_all", 4, 2}) == 1);
+  CHECK(groups.count({"all_to_all", 4, 1}) == 0);
+}
+
+// group = rank / (members · stride) · stride + rank mod stride: every group has each member index once
+TEST_CASE("ranks are dealt to groups: each group has every member once") {
+  for (const auto& [members, stride] : {std::pair{2, 1}, {2, 4}, {4, 2}, {8, 1}, {4, 1}}) {
+    std::set<std::pair<std::int32_t, std::int32_t>> places;
+    for (std::int32_t r = 0; r < 8; ++r) {
+      runtime::CollectiveBench bench{hw::CollectiveKind::all_reduce, Bytes(64), members, 8 / members, fp32, stride};
+      CHECK(bench.group_of(Rank{r}) < 8 / members);
+      CHECK(bench.member_of(Rank{r}) < members);
+      CHECK(places.insert({bench.group_of(Rank{r}), bench.member_of(Rank{r})}).second);
+    }
+  }
+  const runtime::CollectiveBench apart{hw::CollectiveKind::all_reduce, Bytes(64), 2, 4, fp32, 4};
+  CHECK(apart.group_of(Rank{1}) == apart.group_of(Rank{5}));
 }
 
 }  // namespace fabricast::bench_test

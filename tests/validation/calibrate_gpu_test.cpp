@@ -219,6 +219,7 @@ TEST_CASE("kernels beside communication are judged by their slowdown") {
   const hw::Kernel product = hw::Gemm<std::int64_t>{8192, 12288, 8192, Precision::bf16}, pass = hw::RmsNorm<std::int64_t>{65536, 8192, Precision::bf16};
   rows.interference.push_back({product, 20, BytesPerSecond(0), Seconds(1e-3), Seconds(1.25e-3), {"made_up", 1}});
   rows.interference.push_back({pass, 0, BytesPerSecond(0.5e12), Seconds(1e-3), Seconds(2e-3), {"made_up", 2}});
+  rows.interference.push_back({pass, 0, BytesPerSecond(1.5e12), Seconds(1e-3), Seconds(2e-3), {"made_up", 3}, BytesPerSecond(1.5e12)});   // told
   const GpuCalibration fit = calibrate_gpu(truth(), rows);
   CHECK(record(fit, "beside communication: gemm bf16").worst_error < 0.03);
   CHECK(record(fit, "beside communication: rms_norm bf16").worst_error < 0.03);

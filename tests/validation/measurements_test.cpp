@@ -89,13 +89,14 @@ TEST_CASE("a million rows are refused without reading them all into a fit") {
 constexpr const char* document = R"({"schema": "fabricast.measurements/1", "source": "by hand", "date": "2026-11-25T05:00:00Z",
   "machine": {"device": "a chip", "devices": 8},
   "kernels": [{"work": {"kind": "rms_norm", "rows": 64, "width": 128, "precision": "fp32"}, "concurrent": 8,
-               "seconds": {"p10": 1e-6, "median": 2e-6, "p90": 3e-6}, "repetitions": 20},
+               "seconds": {"p10": 1e-6, "median": 2e-6, "p90": 3e-6}, "repetitions": 20, "share_of_copy_rate": 0.9},
               {"work": {"kind": "copy", "bytes": 64}, "seconds": {"p10": 1e-6, "median": 2e-6, "p90": 3e-6}}],
   "collectives": [{"kind": "all_reduce", "bytes": 1024, "nodes": 1, "gpus_per_node": 8, "algorithm": "ring", "precision": "fp32",
                    "seconds": {"p10": 1e-6, "median": 2e-6, "p90": 3e-6}, "repetitions": 20}],
   "launch": {"seconds": {"p10": 1e-6, "median": 2e-6, "p90": 3e-6}, "repetitions": 100},
   "interference": [{"compute": {"kind": "gemm", "m": 64, "n": 64, "k": 64, "precision": "fp32"}, "communication_sms": 16,
-                    "communication_bytes_per_second": 1e9, "alone_seconds": 1e-6, "beside_seconds": 2e-6}]})";
+                    "communication_bytes_per_second": 1e9, "memory_bytes_per_second": 2e9, "alone_seconds": 1e-6, "beside_seconds": 2e-6}],
+  "method": "CUDA events", "left_out": [{"what": "copy of 1 bytes", "why": "too small"}]})";
 
 TEST_CASE("the measurements format is read whole; a copy, which the model does not have, is passed over") {
   const Measurements set = read(document).front();
@@ -107,6 +108,7 @@ TEST_CASE("the measurements format is read whole; a copy, which the model does n
   CHECK(set.launch == Seconds(2e-6));
   REQUIRE(set.interference.size() == 1);
   CHECK(set.interference[0].beside == Seconds(2e-6));
+  CHECK(set.interference[0].memory == BytesPerSecond(2e9));
 }
 
 TEST_CASE("what is written as measurements reads back the same") {
