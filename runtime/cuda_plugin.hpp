@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "hardware_models/units.hpp"
+#include "runtime/bench_plan.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/rendezvous.hpp"
 
@@ -44,12 +45,28 @@ struct CudaOptions {
   std::function<void(const std::string&)> give_up;
 };
 
+/// Micro-benchmarks. One process times kernels on one GPU; a job of several, one GPU each, times collectives over NCCL.
+struct CudaBenchOptions {
+  std::int32_t device = 0;                 // as CUDA counts the GPUs that this process may see
+  std::int32_t repetitions = 20;
+  std::int32_t communication_ctas = 16;    // as in CudaOptions
+  std::int32_t compute_sms = 0;
+  std::int32_t expert_streams = 4;
+  std::uint64_t seed = 1;
+  std::vector<Traffic> traffic;            // what goes on beside the plan's `beside` kernels, one after the other
+  Rendezvous* rendezvous = nullptr;        // of a job of several processes; null: one process
+  Seconds patience{60};                    // for one collective's samples; then the run is given up
+  std::function<void(const std::string&)> say;       // what comes next; may be null
+  std::function<void(const std::string&)> give_up;   // as in CudaOptions
+};
+
 struct CudaDevice {
   std::string name;                        // "NVIDIA H100 80GB HBM3"
   std::string driver, runtime;             // "13.0": the highest CUDA version that the driver supports, and the version built with
   std::int32_t sms = 0;
   double clock_mhz = 0;                    // of the SMs, at most
   Bytes memory, free;
+  Bytes cache;                             // of the second level, which all SMs share
 };
 
 class CudaBackend {
@@ -62,6 +79,10 @@ class CudaBackend {
   /// Options are copied; the rendezvous must outlive what is made here. Throws BackendUnavailable where there is no such device, and
   /// std::invalid_argument where options contradict each other.
   [[nodiscard]] virtual std::unique_ptr<Executor> executor(const CudaOptions& options) = 0;
+  /// Of the plan, what one process can time (all but collectives), or what a job of several can (collectives; every process returns all that
+  /// was measured). What the device cannot do, or has no memory for, is left out and named. Throws BackendUnavailable where nothing is left, or
+  /// the job has another number of processes than the plan has ranks; ExecutionError naming the shape where the device fails.
+  [[nodiscard]] virtual BenchResults microbench(const BenchPlan& plan, const CudaBenchOptions& options) = 0;
 };
 
 /// What the shared library exports, with C linkage. Null, and the reason in `why`, where there is no driver or no GPU.

@@ -70,6 +70,7 @@ CudaDevice describe_device(std::int32_t device) {
   result.runtime = version_text(CUDART_VERSION);
   result.sms = properties->multiProcessorCount;
   result.clock_mhz = attribute(device, cudaDevAttrClockRate) / 1000.0;   // told in kHz
+  result.cache = Bytes(properties->l2CacheSize);
   check(cudaSetDevice(device));
   std::size_t free = 0, all = 0;
   check(cudaMemGetInfo(&free, &all));

@@ -35,11 +35,8 @@ class Range {
   Range& operator=(const Range&) = delete;
 };
 
-/// cublasLt's recommendation for Hopper (cuBLAS documentation, cublasSetWorkspace); less where very many ranks share a device.
-Bytes workspace_of(CudaMode mode) {
-  constexpr std::int64_t mebibyte = 1 << 20;
-  return Bytes((mode == CudaMode::virtual_ranks ? 4 : 32) * mebibyte);
-}
+/// Less where very many ranks share a device.
+Bytes workspace_of(CudaMode mode) { return mode == CudaMode::virtual_ranks ? Bytes(std::int64_t{4} << 20) : hopper_workspace; }
 
 DeviceRankOptions rank_options(const RunOptions& options, const CudaOptions& cuda, hw::Precision precision) {
   return {options.seed, precision, cuda.expert_streams, workspace_of(cuda.mode)};

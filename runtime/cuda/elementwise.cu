@@ -66,4 +66,11 @@ void launch_embed(const std::int32_t* ids, const Rows& table, std::int64_t first
   });
 }
 
+std::int64_t blocks_that_read(std::int64_t elements) { return (elements + ReadThrough::chunk - 1) / ReadThrough::chunk; }
+
+void launch_read(const Rows& in, float* sums, StreamHandle stream) {
+  const std::int64_t elements = in.rows * in.width;
+  launch_rows(ReadThrough{cuda::elements<float>(in), sums, elements}, blocks_that_read(elements), threads_for(ReadThrough::chunk), stream);
+}
+
 }  // namespace fabricast::runtime::cuda

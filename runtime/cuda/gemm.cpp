@@ -12,8 +12,6 @@
 namespace fabricast::runtime::cuda {
 namespace {
 
-constexpr int most_candidates = 8;
-
 void check_lt(cublasStatus_t status, std::source_location where = std::source_location::current()) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   throw std::runtime_error(fmt::format("cublasLt: {} (gemm.cpp:{})", cublasLtGetStatusString(status), where.line()));
@@ -70,14 +68,14 @@ cublasLtMatmulPreference_t new_preference(std::size_t workspace, std::uint32_t w
 
 /// outᵀ[n, m] = weightᵀ[n, k] · inᵀ[k, m], all column-major: weight is cublasLt's A, in its B.
 struct Gemms::Plan {
-  Plan(cublasLtHandle_t lt, const Key& key, std::int32_t sms, std::size_t workspace)
+  Plan(cublasLtHandle_t lt, const Key& key, std::int32_t sms, std::size_t workspace, int most_candidates)
       : matmul(new_matmul(key.shape.weight_is_transposed, sms)),
         weight(key.shape.weight_is_transposed ? new_layout(key.shape.is_bf16, key.shape.n, key.shape.k, key.shape.k)
                                               : new_layout(key.shape.is_bf16, key.shape.k, key.shape.n, key.shape.n)),
         in(new_layout(key.shape.is_bf16, key.shape.m, key.shape.k, key.shape.in_stride)),
         out(new_layout(key.shape.is_bf16 && !key.shape.writes_fp32, key.shape.m, key.shape.n, key.shape.n)) {
     const Preference preference(new_preference(workspace, key.weight, key.in, key.out));
-    candidates.resize(most_candidates);
+    candidates.resize(static_cast<std::size_t>(most_candidates));
     int found = 0;
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(lt, matmul.get(), weight.get(), in.get(), out.get(), out.get(),
                                                                  preference.get(), most_candidates, candidates.data(), &found);
@@ -102,7 +100,7 @@ struct Gemms::Plan {
   bool is_tuned = false;
 };
 
-Gemms::Gemms(std::int32_t sms, std::size_t workspace) : sms_(sms), workspace_(workspace) {
+Gemms::Gemms(std::int32_t sms, std::size_t workspace, int candidates) : sms_(sms), workspace_(workspace), candidates_(candidates) {
   cublasLtHandle_t handle = nullptr;
   check_lt(cublasLtCreate(&handle));
   handle_ = handle;
@@ -116,7 +114,7 @@ Gemms::~Gemms() {
 Gemms::Plan& Gemms::plan(const GemmShape& shape, const GemmOperands& operands) {
   const Key key{shape, alignment_of(operands.in), alignment_of(operands.weight), alignment_of(operands.out)};
   std::unique_ptr<Plan>& place = plans_[key];
-  if (!place) place = std::make_unique<Plan>(static_cast<cublasLtHandle_t>(handle_), key, sms_, workspace_);
+  if (!place) place = std::make_unique<Plan>(static_cast<cublasLtHandle_t>(handle_), key, sms_, workspace_, candidates_);
   return *place;
 }
 

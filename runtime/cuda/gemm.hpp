@@ -31,10 +31,13 @@ struct GemmPlace {
   std::span<std::byte> workspace;
 };
 
+/// cublasLt's recommendation for Hopper (cuBLAS documentation, cublasSetWorkspace).
+inline constexpr Bytes hopper_workspace{std::int64_t{32} << 20};
+
 class Gemms {
  public:
-  /// sms: how many to plan for, 0: all. All workspaces have the same size.
-  Gemms(std::int32_t sms, std::size_t workspace);
+  /// sms: how many to plan for, 0: all. All workspaces have the same size. candidates: kernels that cublasLt is asked for, by shape.
+  Gemms(std::int32_t sms, std::size_t workspace, int candidates = 8);
   ~Gemms();
   Gemms(const Gemms&) = delete;
   Gemms& operator=(const Gemms&) = delete;
@@ -57,6 +60,7 @@ class Gemms {
   void* handle_ = nullptr;              // cublasLtHandle_t
   std::int32_t sms_;
   std::size_t workspace_;
+  int candidates_;
   std::map<Key, std::unique_ptr<Plan>> plans_;
 };
 

@@ -42,6 +42,10 @@ void launch_permute(const std::byte* in, const std::int32_t* rows, std::byte* ou
 void launch_sum_weighted(const std::byte* in, const std::int32_t* places, const Choice* choices, std::int64_t top_k, const Rows& out,
                          StreamHandle stream);
 
+/// Reads all of `in` (fp32, whole packs), and writes a sum for each of blocks_that_read(elements) blocks.
+[[nodiscard]] std::int64_t blocks_that_read(std::int64_t elements);
+void launch_read(const Rows& in, float* sums, StreamHandle stream);
+
 void launch_copies(const Copy* copies, std::int64_t count, StreamHandle stream);
 /// out[i] = Σ inputs[m][first + i], elements of out.rows · out.width.
 void launch_sum_members(const std::byte* const* inputs, std::int32_t members, std::int64_t first, const Rows& out, StreamHandle stream);

@@ -1,6 +1,7 @@
 // What the library exports: the backend, or why there is none.
 #include <fmt/format.h>
 
+#include "runtime/cuda/device_bench.hpp"
 #include "runtime/cuda/device_info.hpp"
 #include "runtime/cuda/device_run.hpp"
 #include "runtime/cuda_plugin.hpp"
@@ -43,6 +44,11 @@ class DeviceExecutor final : public Executor {
   CudaOptions options_;
 };
 
+void require_device(std::int32_t device) {
+  const std::int32_t count = device_count();
+  if (device < 0 || device >= count) throw BackendUnavailable(fmt::format("no GPU {}: this process sees {} (counted from 0)", device, count));
+}
+
 class Backend final : public CudaBackend {
  public:
   [[nodiscard]] std::vector<CudaDevice> devices() override {
@@ -53,16 +59,22 @@ class Backend final : public CudaBackend {
   [[nodiscard]] std::string nccl_version() override { return nccl_version_text(); }
 
   [[nodiscard]] std::unique_ptr<Executor> executor(const CudaOptions& options) override {
-    const std::int32_t count = device_count();
-    if (options.device < 0 || options.device >= count) {
-      throw BackendUnavailable(fmt::format("no GPU {}: this process sees {} (counted from 0)", options.device, count));
-    }
+    require_device(options.device);
     if (options.traffic && options.mode != CudaMode::slice) throw std::invalid_argument("traffic stands in for the communication of a slice only");
     if (options.traffic && (options.traffic->ctas < 1 || !(options.traffic->rate.value() > 0))) {
       throw std::invalid_argument("traffic has at least one CTA and a rate above 0");
     }
     if (options.expert_streams < 1) throw std::invalid_argument("experts need a stream");
     return std::make_unique<DeviceExecutor>(options);
+  }
+
+  [[nodiscard]] BenchResults microbench(const BenchPlan& plan, const CudaBenchOptions& options) override {
+    require_device(options.device);
+    try {
+      return run_on_device(plan, options);
+    } catch (const CudaError& error) {   // outside of any kernel
+      throw ExecutionError(fmt::format("GPU {}: {}", options.device, error.what()));
+    }
   }
 };
 

@@ -158,4 +158,29 @@ struct Embed {
   }
 };
 
+/// sums[row] = Σ of `chunk` elements of `in`, a row's share: reads and next to no writes.
+struct ReadThrough {
+  static constexpr std::int64_t chunk = 16384;
+  const float* in;
+  float* sums;
+  std::int64_t elements;            // a multiple of 4
+
+  template <class Block>
+  FABRICAST_DEVICE_CODE void operator()(Block& block, std::int64_t row) const {
+    using Unit = Pack<float>;
+    const std::int64_t begin = row * chunk, left = elements - begin, count = (left < chunk ? left : chunk) / Unit::count;
+    const Unit* const from = units<Unit>(in + begin);
+    const auto step = static_cast<std::int64_t>(block.threads());
+    const float all = block.sum([&](int thread) {
+      float sum = 0.0F;
+      for (std::int64_t i = thread; i < count; i += step) {
+        const Unit x = from[i];
+        for (int e = 0; e < Unit::count; ++e) sum += x.get(e);
+      }
+      return sum;
+    });
+    deal(block, 1, [&](std::int64_t) { sums[row] = all; });
+  }
+};
+
 }  // namespace fabricast::runtime::cuda

@@ -1,6 +1,10 @@
 // cublasLt's part of the backend played by the host, behind the header that wraps it: plain loops, fp32 sums.
 #include "runtime/cuda/gemm.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
 #include "runtime/bf16.hpp"
 #include "runtime/cuda/fill_programs.hpp"
 #include "runtime/cuda/kernels.hpp"
@@ -30,7 +34,7 @@ void multiply(const GemmShape& s, const GemmOperands& operands) {
 
 struct Gemms::Plan {};
 
-Gemms::Gemms(std::int32_t sms, std::size_t workspace) : sms_(sms), workspace_(workspace) {}
+Gemms::Gemms(std::int32_t sms, std::size_t workspace, int candidates) : sms_(sms), workspace_(workspace), candidates_(candidates) {}
 Gemms::~Gemms() = default;
 void Gemms::prepare(const GemmShape&, const GemmOperands&) {}
 void Gemms::tune(const GemmShape& shape, const GemmOperands& operands, const GemmPlace& place) { run(shape, operands, place); }
@@ -48,14 +52,18 @@ void Gemms::run(const GemmShape& shape, const GemmOperands& operands, const Gemm
   });
 }
 
-/// Without its time.
-void launch_traffic(std::uint64_t seed, const Rows& place, std::int64_t bytes, std::int32_t, std::int64_t, StreamHandle stream) {
+/// All at once, and then its time is waited for.
+void launch_traffic(std::uint64_t seed, const Rows& place, std::int64_t bytes, std::int32_t, std::int64_t nanoseconds, StreamHandle stream) {
+  using Clock = std::chrono::steady_clock;
   const std::int64_t there = place.rows * place.width * (place.is_bf16 ? 2 : 4) / 16;
+  const auto end = std::make_shared<Clock::time_point>();
   tests::enqueue(stream, [=] {
-    for (std::int64_t i = 0; i < bytes / 16 && there > 0; ++i) {
-      reinterpret_cast<Pack<float>*>(place.data)[i % there] = random_pack(seed, i, place.is_bf16);
+    *end = Clock::now() + std::chrono::nanoseconds(nanoseconds);
+    for (std::int64_t i = 0; i < std::min(bytes / 16, there); ++i) {
+      reinterpret_cast<Pack<float>*>(place.data)[i] = random_pack(seed, i, place.is_bf16);
     }
   });
+  tests::enqueue_when(stream, [=] { return Clock::now() >= *end; }, [] {});
 }
 
 }  // namespace fabricast::runtime::cuda
