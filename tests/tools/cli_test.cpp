@@ -360,6 +360,15 @@ TEST_CASE("--microbench times kernels and collectives of an experiment, as calib
   check_input_at_fault("execute --microbench --trace " + (directory / "t.json"), "run no step");
   check_input_at_fault("execute --microbench --preflight", "give one of them");
   check_input_at_fault("execute --microbench --set model.layers=1", "was given none");
+  check_input_at_fault("execute --microbench --device 1", "need --backend cuda");
+  check_input_at_fault("execute --microbench --backend mpi", "--backend host or cuda");
+  const std::string on_cuda = "execute --microbench --backend cuda ";
+  check_input_at_fault(on_cuda + "--ranks 4", "a rank on a GPU is a process");
+  check_input_at_fault(on_cuda + "--slice 0", "leave --virtual-ranks, --slice");
+  check_input_at_fault(on_cuda + "--traffic-ctas 8", "--traffic-ctas and --traffic-rate go together");
+  check_input_at_fault(on_cuda + "--traffic-ctas 8 --traffic-rate '0 GB/s'", "--traffic-rate");
+  check_input_at_fault(on_cuda + "--set model.layers=1", "was given none");
+  check_input_at_fault(on_cuda + "--repetitions 0", "--repetitions is 1 to");
 }
 
 TEST_CASE("--preflight: a host without GPUs is told so, check by check; a node that answers well is ready") {

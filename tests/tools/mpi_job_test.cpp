@@ -145,4 +145,15 @@ TEST_CASE("the worker refuses a partial set of a launcher's variables, naming wh
   CHECK(output_of("env RANK=1 '" + worker.string() + "' --print-launch --rank 0 --world-size 2") == "rank 0 of 2, local rank 0, as flags says\n");
 }
 
+TEST_CASE("the worker's micro-benchmarks are of GPUs, and refuse what they have no use for, in one line") {
+  const fs::path worker = fs::path(FABRICAST_BINARY).parent_path() / "fabricast-worker";
+  if (!fs::exists(worker)) return;
+  const auto said = [&](const std::string& options) { return output_of("( '" + worker.string() + "' --microbench " + options + " 2>&1 )"); };
+  const std::string own = "fabricast-worker: rank 0: ";
+  CHECK(said("") == own + "--microbench of a worker times GPUs: --backend cuda (fabricast execute --microbench times a host)\n");
+  CHECK(said("--backend cuda --repetitions 0") == own + "--repetitions is 1 to 10000\n");
+  CHECK(said("--backend cuda --trace t.json") == own + "--microbench runs no step: traces have nothing to hold\n");
+  CHECK(said("--backend cuda --set model.layers=1") == own + "--set changes an experiment, and --microbench was given none\n");
+}
+
 }  // namespace fabricast::mpi_job_test

@@ -7,9 +7,9 @@
 
 #include "hardware_models/cluster_config.hpp"
 #include "hardware_models/gpu_config.hpp"
+#include "tools/fabricast/bench_output.hpp"
 #include "tools/fabricast/commands.hpp"
 #include "tools/fabricast/host_calibration.hpp"
-#include "tools/fabricast/microbench.hpp"
 #include "tools/fabricast/options.hpp"
 #include "tools/fabricast/output.hpp"
 #include "validation/agreement.hpp"
@@ -69,7 +69,7 @@ CalibrateCommand::CalibrateCommand(Syntax& syntax) {
   syntax.flag("-q,--quiet", quiet_, "Print no table");
   syntax.example(
       "Example: fit the GPU of this machine to its own micro-benchmarks\n"
-      "  fabricast execute --microbench --json measured.json\n"
+      "  fabricast execute --microbench --backend cuda --json measured.json\n"
       "  fabricast calibrate measured.json --base configs/gpus/h100_sxm_80gb.json --out my_h100.json\n"
       "and its communication library to what nccl-tests printed\n"
       "  fabricast calibrate all_reduce.txt all_gather.txt --cluster configs/clusters/h100_1x8.json --collectives my_nccl.json\n"

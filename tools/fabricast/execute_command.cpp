@@ -31,6 +31,8 @@ class ExecuteCommand final : public Command {
  private:
   [[nodiscard]] runtime::RunOptions run_options() const;
   [[nodiscard]] runtime::CudaOptions cuda_options() const;
+  [[nodiscard]] runtime::CudaBenchOptions cuda_bench_options() const;
+  [[nodiscard]] std::optional<runtime::Traffic> traffic() const;
   void refuse_cuda_options() const;
   void require_gpus(std::size_t ranks) const;
   [[nodiscard]] ExitCode execute(const std::string& experiment, runtime::Executor& executor) const;
@@ -67,15 +69,17 @@ ExecuteCommand::ExecuteCommand(Syntax& syntax) {
   syntax.option("--measured", files_.measured, "Write every op's median step and spread by op id (fabricast.trace/1), to hold a forecast against",
                 "FILE");
   syntax.flag("--microbench", microbench_,
-              "Instead of the schedule, time single kernels and collectives, for fabricast calibrate: an experiment's, or a table of the usual");
+              "Instead of the schedule, time single kernels and collectives, for fabricast calibrate: an experiment's, or a table of the usual; with "
+              "cuda kernels of one GPU (fabricast-worker --microbench times NCCL)");
   syntax.option("--repetitions", repetitions_, "With --microbench: samples of each");
   syntax.option("--ranks", ranks_, "With --microbench and no experiment: ranks at once (default: processors)");
   syntax.flag("--preflight", preflight_,
               "Instead, check whether this machine is ready for the experiment, or for any: its GPUs, or what --backend host or mpi needs");
   syntax.flag("--virtual-ranks", virtual_ranks_, "With cuda: all ranks on one GPU; right numbers, not the times of a cluster");
   syntax.option("--slice", slice_, "With cuda: this rank's computation alone, at full shapes, on one GPU; times, no numbers", "RANK");
-  syntax.option("--traffic-ctas", traffic_ctas_, "With --slice: thread blocks that write memory while the ranks would communicate; else nothing does");
-  syntax.option("--traffic-rate", traffic_rate_, "With --slice: how fast they write what each op would receive (\"45 GB/s\")", "RATE");
+  syntax.option("--traffic-ctas", traffic_ctas_, "With --slice: thread blocks that write memory while the ranks would communicate; else nothing does. With --microbench: beside "
+                "kernels (default: 16, at 50 and at 450 GB/s)");
+  syntax.option("--traffic-rate", traffic_rate_, "With --slice or --microbench: how fast they write what each op would receive (\"45 GB/s\")", "RATE");
   syntax.option("--communication-ctas", communication_ctas_, "With cuda: at most so many thread blocks for a communicator; 0: as NCCL likes");
   syntax.option("--compute-sms", compute_sms_, "With cuda: SMs that matrix products plan for, beside communication; 0: all");
   syntax.option("--device", device_, "With cuda, one GPU: which, as CUDA counts them");
@@ -84,7 +88,9 @@ ExecuteCommand::ExecuteCommand(Syntax& syntax) {
       "Example: all 128 ranks of the guide's job at reduced widths, on this machine\n"
       "  fabricast execute configs/experiments/ep64_tp2_tiny.json --trace trace.json\n"
       "and what this machine's kernels and collectives take, eight ranks at once\n"
-      "  fabricast execute --microbench --ranks 8 --json measured.json");
+      "  fabricast execute --microbench --ranks 8 --json measured.json\n"
+      "and what a GPU's kernels take, at an experiment's shapes\n"
+      "  fabricast execute configs/experiments/ep64_tp2.json --microbench --backend cuda --json kernels.json");
 }
 
 runtime::RunOptions ExecuteCommand::run_options() const {
@@ -99,27 +105,46 @@ runtime::RunOptions ExecuteCommand::run_options() const {
   return options;
 }
 
-runtime::CudaOptions ExecuteCommand::cuda_options() const {
+std::int32_t number(const std::optional<std::int64_t>& value, const char* name, std::int64_t least, std::int64_t otherwise) {
   constexpr std::int64_t most = 1 << 20;
-  const auto number = [&](const std::optional<std::int64_t>& value, const char* name, std::int64_t least, std::int64_t otherwise) {
-    if (value && (*value < least || *value > most)) throw UsageError(std::string(name) + " is " + std::to_string(least) + " or more");
-    return static_cast<std::int32_t>(value.value_or(otherwise));
-  };
-  if (virtual_ranks_ && slice_) throw UsageError("--virtual-ranks and --slice exclude each other");
+  if (value && (*value < least || *value > most)) throw UsageError(std::string(name) + " is " + std::to_string(least) + " or more");
+  return static_cast<std::int32_t>(value.value_or(otherwise));
+}
+
+std::optional<runtime::Traffic> ExecuteCommand::traffic() const {
   if (traffic_ctas_.has_value() != traffic_rate_.has_value()) throw UsageError("--traffic-ctas and --traffic-rate go together");
-  if (traffic_ctas_ && !slice_) throw UsageError("--traffic-ctas is for --slice: elsewhere the ranks communicate");
+  if (!traffic_ctas_) return std::nullopt;
+  try {
+    const runtime::Traffic traffic{number(traffic_ctas_, "--traffic-ctas", 1, 1), hw::parse_bandwidth(*traffic_rate_)};
+    if (!(traffic.rate > BytesPerSecond(0))) throw UsageError("--traffic-rate is above 0");
+    return traffic;
+  } catch (const hw::QuantityError& error) {
+    throw UsageError(std::string("--traffic-rate: ") + error.what());
+  }
+}
+
+runtime::CudaBenchOptions ExecuteCommand::cuda_bench_options() const {
+  if (virtual_ranks_ || slice_ || communication_ctas_) {
+    throw UsageError("--microbench runs no ranks and, in one process, no collectives: leave --virtual-ranks, --slice and --communication-ctas out");
+  }
+  runtime::CudaBenchOptions options;
+  options.device = number(device_, "--device", 0, 0);
+  options.compute_sms = number(compute_sms_, "--compute-sms", 0, 0);
+  if (const auto beside = traffic()) options.traffic = {*beside};
+  return options;
+}
+
+runtime::CudaOptions ExecuteCommand::cuda_options() const {
+  if (virtual_ranks_ && slice_) throw UsageError("--virtual-ranks and --slice exclude each other");
+  const std::optional<runtime::Traffic> beside = traffic();
+  if (beside && !slice_) throw UsageError("--traffic-ctas is for --slice: elsewhere the ranks communicate");
   runtime::CudaOptions options;
   options.mode = slice_ ? runtime::CudaMode::slice : virtual_ranks_ ? runtime::CudaMode::virtual_ranks : runtime::CudaMode::distributed;
   options.rank = Rank{number(slice_, "--slice", 0, 0)};
   options.device = number(device_, "--device", 0, 0);
   options.communication_ctas = number(communication_ctas_, "--communication-ctas", 0, options.communication_ctas);
   options.compute_sms = number(compute_sms_, "--compute-sms", 0, 0);
-  if (!traffic_ctas_) return options;
-  try {
-    options.traffic = runtime::Traffic{number(traffic_ctas_, "--traffic-ctas", 1, 1), hw::parse_bandwidth(*traffic_rate_)};
-  } catch (const hw::QuantityError& error) {
-    throw UsageError(std::string("--traffic-rate: ") + error.what());
-  }
+  options.traffic = beside;
   return options;
 }
 
@@ -217,7 +242,10 @@ ExitCode ExecuteCommand::run_alone() const {
   if (microbench_ && preflight_) throw UsageError("--microbench and --preflight are two things: give one of them");
   if (files_.trace || files_.measured) throw UsageError("--microbench and --preflight run no step: --trace and --measured have nothing to hold");
   if (preflight_) return run_preflight(experiment_, backend_, common_);
-  if (backend_.value_or("host") != "host") throw UsageError("--microbench times the host: --backend host");
+  const std::string backend = backend_.value_or("host");
+  if (backend == "cuda") return microbench_on_cuda({experiment_, ranks_, repetitions_}, cuda_bench_options(), common_);
+  if (backend != "host") throw UsageError("--microbench times the host or a GPU: --backend host or cuda");
+  refuse_cuda_options();
   return microbench({experiment_, ranks_, repetitions_}, common_);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/host_bench.hpp"
+#include "tools/fabricast/bench_output.hpp"
 #include "tools/fabricast/microbench.hpp"
 #include "tools/fabricast/output.hpp"
 #include "validation/bench_json.hpp"

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/bench_plan.hpp"
+#include "runtime/cuda_plugin.hpp"
 #include "tools/fabricast/exit_code.hpp"
 #include "tools/fabricast/options.hpp"
 
@@ -18,11 +19,11 @@ struct MicrobenchOptions {
   std::int64_t repetitions = 20;
 };
 
-/// ISO 8601, UTC.
-[[nodiscard]] std::string date_and_time();
-
 /// What to measure. Throws UsageError, hw::ConfigError.
 [[nodiscard]] runtime::BenchPlan bench_plan(const MicrobenchOptions& options, const std::vector<std::string>& sets);
+
+/// On one GPU; `cuda` says which, and what goes on beside kernels. Throws as below, and runtime::ExecutionError.
+[[nodiscard]] ExitCode microbench_on_cuda(const MicrobenchOptions& options, runtime::CudaBenchOptions cuda, const CommonOptions& common);
 
 /// On the host. Throws UsageError, hw::ConfigError, runtime::BackendUnavailable.
 [[nodiscard]] ExitCode microbench(const MicrobenchOptions& options, const CommonOptions& common);

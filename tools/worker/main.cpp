@@ -7,6 +7,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <new>
@@ -17,10 +18,12 @@
 #include "runtime/execute.hpp"
 #include "runtime/host_executor.hpp"
 #include "runtime/tcp_rendezvous.hpp"
+#include "tools/fabricast/bench_output.hpp"
 #include "tools/fabricast/cuda_environment.hpp"
 #include "tools/fabricast/exit_code.hpp"
 #include "tools/fabricast/measured_output.hpp"
 #include "tools/worker/worker_options.hpp"
+#include "validation/bench_json.hpp"
 #include "validation/measured_trace.hpp"
 #include "validation/summary.hpp"
 #ifdef FABRICAST_HAS_MPI
@@ -112,22 +115,70 @@ ExitCode guarded(std::optional<std::int32_t> rank, Body&& body) {
   }
 }
 
+/// Those who start processes may show each one its own GPU only; then that is number 0.
+std::int32_t device_of(const WorkerOptions& options, const Launch& launch, runtime::CudaBackend& backend) {
+  return options.device.value_or(backend.devices().size() == 1 ? 0 : launch.local_rank);
+}
+
+std::function<void(const std::string&)> end_of_process(const Launch& launch) {
+  return [rank = launch.rank](const std::string& why) { std::_Exit(static_cast<int>(complain(rank, why, ExitCode::answer_is_no))); };
+}
+
+std::string bench_command(const WorkerOptions& options, const Launch& launch) {
+  std::string text = fmt::format("fabricast-worker{} --microbench --backend cuda --repetitions {} --communication-ctas {}",
+                                 options.experiment.empty() ? "" : ' ' + options.experiment, options.repetitions, options.communication_ctas);
+  for (const std::string& set : options.sets) text += " --set " + set;
+  return text + fmt::format(" ({} processes)", launch.size);
+}
+
+void require_bench_options(const WorkerOptions& options) {
+  if (options.repetitions < 1 || options.repetitions > most_repetitions) throw LaunchError(fmt::format("--repetitions is 1 to {}", most_repetitions));
+  if (options.trace || options.measured || options.rank_traces) throw LaunchError("--microbench runs no step: traces have nothing to hold");
+  if (options.experiment.empty() && !options.sets.empty()) throw LaunchError("--set changes an experiment, and --microbench was given none");
+}
+
+/// Rank 0 writes what all measured.
+ExitCode bench(const WorkerOptions& options, const Launch& launch, runtime::CudaBackend& backend, runtime::CudaBenchOptions cuda) {
+  const std::optional<std::string> experiment = options.experiment.empty() ? std::nullopt : std::optional(options.experiment);
+  const runtime::BenchPlan plan = cuda_bench_plan(experiment, options.sets, launch.size);
+  const bool writes = launch.rank == 0;
+  if (writes && options.json) (void)Output(*options.json);   // can it be written?
+  cuda.repetitions = static_cast<std::int32_t>(options.repetitions);
+  cuda.traffic = usual_traffic();
+  const runtime::BenchResults results = backend.microbench(plan, cuda);
+  if (!writes) return ExitCode::success;
+  std::optional<Output> json;
+  if (options.json) json.emplace(*options.json);
+  write_bench(results, bench_command(options, launch), json ? &*json : nullptr);
+  if (!options.quiet) print(validation::bench_summary(results));
+  return ExitCode::success;
+}
+
 /// This rank on its GPU. Ranks meet at `rendezvous`, null for a job of one.
 ExitCode work_on_cuda(const WorkerOptions& options, const Launch& launch, runtime::Rendezvous* rendezvous) {
   if (options.communication_ctas < 0) throw LaunchError("--communication-ctas is not negative");
   if (options.compute_sms < 0) throw LaunchError("--compute-sms is not negative");
+  if (options.microbench) require_bench_options(options);
+  prepare_cuda_environment();
+  const auto backend = runtime::open_cuda();
+  const std::int32_t device = device_of(options, launch, *backend);
+  if (options.microbench) {
+    runtime::CudaBenchOptions cuda;
+    cuda.device = device;
+    cuda.rendezvous = rendezvous;
+    cuda.communication_ctas = options.communication_ctas;
+    cuda.compute_sms = options.compute_sms;
+    cuda.give_up = end_of_process(launch);
+    return bench(options, launch, *backend, cuda);
+  }
   runtime::CudaOptions cuda;
   cuda.mode = runtime::CudaMode::distributed;
   cuda.rank = Rank{launch.rank};
+  cuda.device = device;
   cuda.rendezvous = rendezvous;
   cuda.communication_ctas = options.communication_ctas;
   cuda.compute_sms = options.compute_sms;
-  cuda.give_up = [rank = launch.rank](const std::string& why) { std::_Exit(static_cast<int>(complain(rank, why, ExitCode::answer_is_no))); };
-  prepare_cuda_environment();
-  const auto backend = runtime::open_cuda();
-  // Those who start processes may show each one its own GPU only; then that is number 0.
-  const auto visible = static_cast<std::int32_t>(backend->devices().size());
-  cuda.device = options.device.value_or(visible == 1 ? 0 : launch.local_rank);
+  cuda.give_up = end_of_process(launch);
   const auto executor = backend->executor(cuda);
   return work(options, launch, "cuda", *executor);
 }
@@ -206,7 +257,10 @@ ExitCode run(const WorkerOptions& options) {
                       launch.master_address.empty() ? "" : fmt::format("; rank 0 at {}:{}", launch.master_address, launch.master_port)));
     return ExitCode::success;
   }
-  if (options.experiment.empty()) throw LaunchError("which experiment? fabricast-worker EXPERIMENT (see --help)");
+  if (options.microbench && options.backend != "cuda") {
+    throw LaunchError("--microbench of a worker times GPUs: --backend cuda (fabricast execute --microbench times a host)");
+  }
+  if (options.experiment.empty() && !options.microbench) throw LaunchError("which experiment? fabricast-worker EXPERIMENT (see --help)");
   const std::string backend = !options.backend.empty() ? options.backend : launch.size > 1 ? "mpi" : "host";
   if (backend == "host") return run_host(options, launch);
   if (backend == "mpi") return guarded(launch.rank, [&] { return run_mpi(options, launch); });

@@ -31,7 +31,10 @@ po::options_description described(WorkerOptions& options) {
       "compute-sms", po::value(&options.compute_sms)->default_value(options.compute_sms),
       "cuda: SMs that matrix products plan for, beside communication; 0: all")(
       "stall-timeout", po::value(&options.stall_seconds)->default_value(options.stall_seconds), "seconds in which no op of any rank ends")(
-      "no-check", po::bool_switch(&options.no_check), "do not hold the numbers against the reference");
+      "no-check", po::bool_switch(&options.no_check), "do not hold the numbers against the reference")(
+      "microbench", po::bool_switch(&options.microbench),
+      "cuda: instead of the schedule, time every collective by size and group, an experiment's or the usual ones, for fabricast calibrate")(
+      "repetitions", po::value(&options.repetitions)->default_value(options.repetitions), "with --microbench: samples of each");
   po::options_description output("What to leave (rank 0 writes)");
   output.add_options()("json", po::value<std::string>(), "report")("trace", po::value<std::string>(), "Chrome trace of the median step")(
       "measured", po::value<std::string>(), "measured trace by op id, all ranks")(
@@ -92,7 +95,9 @@ ParsedWorker parse_worker_options(int argc, char** argv) {
     std::ostringstream text;
     text << "Runs one rank of an experiment's schedule for real, among the other processes of its job.\n"
          << "Usage: fabricast-worker EXPERIMENT [OPTIONS]\n"
-         << all << "\nExample: mpirun -n 8 fabricast-worker experiment.json --json report.json\n";
+         << all << "\nExample: mpirun -n 8 fabricast-worker experiment.json --json report.json\n"
+         << "and NCCL's collectives among the GPUs of two nodes:\n"
+         << "  mpirun -n 16 --host n0:8,n1:8 fabricast-worker --microbench --backend cuda --json collectives.json\n";
     parsed.text = text.str();
   } else if (values.count("version") > 0) {
     parsed.text = "fabricast-worker " FABRICAST_VERSION "\n";

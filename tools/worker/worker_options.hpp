@@ -21,6 +21,8 @@ struct WorkerOptions {
   std::int32_t compute_sms = 0;              // cuda: SMs that matrix products plan for; 0: all
   std::optional<std::int32_t> device;        // cuda: absent: the local rank
   bool no_check = false, quiet = false, print_launch = false;
+  bool microbench = false;                   // cuda: collectives instead of the schedule; of one process, kernels
+  std::int64_t repetitions = 20;
   std::optional<std::string> json, trace, measured, rank_traces;
   LaunchFlags launch;
   std::map<std::string, std::string> environment;   // those variables that say who this process is
