@@ -41,8 +41,8 @@ namespace {
 
 struct Device {
   std::recursive_mutex mutex;
-  CUstream_st standard;                        // the default stream: no other waits for it, nor it for them
-  std::vector<CUstream_st*> streams{&standard};
+  CUstream_st standard;                        // the default stream: no other waits for it, nor it for them; as late as can be
+  std::vector<CUstream_st*> streams;
   std::map<void*, std::size_t> memory;
   std::size_t free = std::size_t{1} << 36, events = 0;
   ir::SplitMix64 random{1};
@@ -60,18 +60,22 @@ bool may_run(const CUstream_st* stream) {
   return !head.is_ready || head.is_ready();
 }
 
-/// One task of a stream: of the first that can go on, from one that is drawn. False where none can.
+void run_head(CUstream_st* stream) {
+  const auto task = std::move(stream->tasks.front());
+  stream->tasks.pop_front();
+  if (task.work) task.work();
+}
+
+/// One task of a stream: of the first that can go on, from one that is drawn; of the default stream where none of them can. False where none can.
 bool run_one() {
   Device& d = device();
-  const std::size_t drawn = d.random.below(static_cast<std::uint32_t>(d.streams.size()));
+  const auto count = static_cast<std::uint32_t>(d.streams.size());
+  const std::size_t drawn = count > 0 ? d.random.below(count) : 0;
   for (std::size_t i = 0; i < d.streams.size(); ++i) {
     CUstream_st* const stream = d.streams[(drawn + i) % d.streams.size()];
-    if (!may_run(stream)) continue;
-    const auto task = std::move(stream->tasks.front());
-    stream->tasks.pop_front();
-    if (task.work) task.work();
-    return true;
+    if (may_run(stream)) return run_head(stream), true;
   }
+  if (may_run(&d.standard)) return run_head(&d.standard), true;
   return false;
 }
 
@@ -138,7 +142,7 @@ void draw_streams_by(std::uint64_t seed) { device().random = ir::SplitMix64(seed
 
 std::size_t set_free_memory(std::size_t bytes) { return std::exchange(device().free, bytes); }
 
-std::size_t things_alive() { return device().memory.size() + device().streams.size() - 1 + device().events; }
+std::size_t things_alive() { return device().memory.size() + device().streams.size() + device().events; }
 
 void set_broken(bool is_broken) {
   const std::lock_guard lock(device().mutex);
