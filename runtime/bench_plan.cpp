@@ -298,6 +298,16 @@ ExchangeShape shape_of(const CollectiveBench& bench) {
   return shape;
 }
 
+std::vector<Seconds> slowest_members(const CollectiveBench& bench, const std::vector<std::vector<Seconds>>& by_rank) {
+  const std::size_t samples = by_rank.front().size();
+  std::vector<Seconds> slowest(by_rank.size() / static_cast<std::size_t>(bench.members) * samples);
+  for (std::size_t r = 0; r < by_rank.size(); ++r) {
+    const auto group = static_cast<std::size_t>(bench.group_of(Rank{static_cast<std::int32_t>(r)}));
+    for (std::size_t i = 0; i < samples; ++i) slowest[group * samples + i] = std::max(slowest[group * samples + i], by_rank[r][i]);
+  }
+  return slowest;
+}
+
 BenchPlan host_bench_plan(std::int32_t ranks, hw::Precision precision) {
   BenchPlan plan;
   plan.ranks = ranks;

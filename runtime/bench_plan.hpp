@@ -30,6 +30,9 @@ struct CollectiveBench {
 /// What its members agree on.
 [[nodiscard]] ExchangeShape shape_of(const CollectiveBench& bench);
 
+/// by_rank[rank][sample]: of each group and sample the slowest member's, group by group. As many samples of every rank.
+[[nodiscard]] std::vector<Seconds> slowest_members(const CollectiveBench& bench, const std::vector<std::vector<Seconds>>& by_rank);
+
 struct BenchPlan {
   std::int32_t ranks = 1;                    // that run each kernel at once
   std::vector<hw::Kernel> kernels;

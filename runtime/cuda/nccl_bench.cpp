@@ -75,7 +75,7 @@ class CollectiveRun {
     }
     bench.nodes = static_cast<std::int32_t>(nodes_of(bench, 0).size());
     try {
-      results.collectives.push_back({bench, spread_of(of_all(bench, measure(bench)))});
+      results.collectives.push_back({bench, spread_of(slowest_members(bench, of_all(measure(bench))))});
     } catch (const CudaError& error) {
       throw failure(bench, error.what());
     } catch (const NcclError& error) {
@@ -156,7 +156,7 @@ class CollectiveRun {
   }
 
   /// This rank's samples.
-  [[nodiscard]] std::vector<double> measure(const runtime::CollectiveBench& bench) {
+  [[nodiscard]] std::vector<Seconds> measure(const runtime::CollectiveBench& bench) {
     const ncclComm_t communicator = communicator_of(bench);
     const ExchangeShape shape = shape_of(bench);
     const std::int32_t member = bench.member_of(rendezvous_.rank());
@@ -177,11 +177,11 @@ class CollectiveRun {
       check(cudaEventRecord(marks.back().get(), stream_.get()));
     }
     await(marks.back().get(), bench, communicator);
-    std::vector<double> seconds;
+    std::vector<Seconds> seconds;
     for (std::size_t i = 1; i < marks.size(); ++i) {
       float milliseconds = 0;
       check(cudaEventElapsedTime(&milliseconds, marks[i - 1].get(), marks[i].get()));
-      seconds.push_back(static_cast<double>(milliseconds) * 1e-3 / calls);
+      seconds.emplace_back(static_cast<double>(milliseconds) * 1e-3 / calls);
     }
     return seconds;
   }
@@ -220,23 +220,18 @@ class CollectiveRun {
     }
   }
 
-  /// Of each group and sample the slowest member's.
-  [[nodiscard]] std::vector<Seconds> of_all(const runtime::CollectiveBench& bench, const std::vector<double>& own) const {
-    const std::vector<Message> all = rendezvous_.all_gather(std::as_bytes(std::span(own)));
-    const std::size_t samples = own.size();
-    std::vector<Seconds> slowest(static_cast<std::size_t>(rendezvous_.ranks() / bench.members) * samples);
-    for (std::size_t r = 0; r < all.size(); ++r) {
-      if (all[r].size() != samples * sizeof(double)) {
+  /// Every rank's samples, told to all.
+  [[nodiscard]] std::vector<std::vector<Seconds>> of_all(const std::vector<Seconds>& own) const {
+    const std::vector<Message> messages = rendezvous_.all_gather(std::as_bytes(std::span(own)));
+    std::vector<std::vector<Seconds>> all;
+    for (std::size_t r = 0; r < messages.size(); ++r) {
+      if (messages[r].size() != own.size() * sizeof(Seconds)) {
         throw ExecutionError(fmt::format("rank {} took another number of samples: do all ranks have the same options?", r));
       }
-      const auto group = static_cast<std::size_t>(bench.group_of(Rank{static_cast<std::int32_t>(r)}));
-      for (std::size_t i = 0; i < samples; ++i) {
-        double seconds = 0;
-        std::memcpy(&seconds, all[r].data() + i * sizeof seconds, sizeof seconds);
-        slowest[group * samples + i] = std::max(slowest[group * samples + i], Seconds(seconds));
-      }
+      all.emplace_back(own.size());
+      std::memcpy(all.back().data(), messages[r].data(), messages[r].size());
     }
-    return slowest;
+    return all;
   }
 
   const CudaBenchOptions& options_;

@@ -192,4 +192,11 @@ TEST_CASE("ranks are dealt to groups: each group has every member once") {
   CHECK(apart.group_of(Rank{1}) == apart.group_of(Rank{5}));
 }
 
+TEST_CASE("a collective takes as long as its slowest member, in each group and sample") {
+  const runtime::CollectiveBench apart{hw::CollectiveKind::all_reduce, Bytes(64), 2, 2, fp32, 2};   // ranks 0 and 2, 1 and 3
+  const std::vector<Seconds> slowest =
+      runtime::slowest_members(apart, {{Seconds(1), Seconds(5)}, {Seconds(2), Seconds(6)}, {Seconds(3), Seconds(4)}, {Seconds(1), Seconds(7)}});
+  CHECK(slowest == std::vector<Seconds>{Seconds(3), Seconds(5), Seconds(2), Seconds(7)});
+}
+
 }  // namespace fabricast::bench_test
