@@ -183,7 +183,7 @@ TEST_CASE("an all-to-all of up to 16 KiB for each peer takes LL, a channel for e
   CHECK(nvlink_share(spec, Kind::all_to_all, ll, {64, 64}) == doctest::Approx(0.7));
 }
 
-TEST_CASE("a token kernel's piece is so many tokens of a rank; on several nodes it stands for the fill") {
+TEST_CASE("a token kernel's piece is so many tokens of a rank, on several nodes it stands for the fill") {
   CollectiveSpec spec = round_numbers();
   spec.kernels->tokens.emplace();
   TokenKernel& kernel = spec.kernels->tokens->dispatch;

@@ -61,7 +61,7 @@ TEST_CASE("its operands are random numbers, not zeros, and differ by seed") {
   CHECK(at(one.op().reads[0], 0) != at(two.op().reads[0], 0));
 }
 
-TEST_CASE("every kind of kernel is timed, in fp32 and bf16; other precisions are refused") {
+TEST_CASE("every kind of kernel is timed, in fp32 and bf16, other precisions are refused") {
   const runtime::HostBench bench(2, 1);
   for (const hw::Precision precision : {fp32, hw::Precision::bf16}) {
     for (const hw::Kernel& kernel : one_of_each(precision)) check_spread(bench.kernel(kernel));
@@ -137,7 +137,7 @@ TEST_CASE("of many row counts of one matrix a plan takes the fewest, the most an
   CHECK(grouped(runtime::bench_plan_of(schedule, 1000)) > 4);
 }
 
-TEST_CASE("the usual shapes of a GPU: every kind of kernel, each shape once, in memory that an H100 has; collectives by powers of two") {
+TEST_CASE("the usual shapes of a GPU: every kind of kernel, each shape once, in memory that an H100 has, collectives by powers of two") {
   const runtime::BenchPlan plan = runtime::device_bench_plan(12, hw::Precision::bf16);
   std::set<std::string> shapes, kinds;
   for (const hw::Kernel& kernel : plan.kernels) {

@@ -132,7 +132,7 @@ TEST_CASE("a collective whose members mean other sizes ends the run, naming rank
   CHECK(contains(message, "mismatch"));
 }
 
-TEST_CASE("collectives issued crosswise stall; the run ends and says which op waits for which rank") {
+TEST_CASE("collectives issued crosswise stall, the run ends and says which op waits for which rank") {
   // Two ranks in a tensor group and in an expert-tensor group: one gathers over the first first, the other over the second, on one stream.
   Job job;
   job.gpus = 2;

@@ -7,7 +7,7 @@ namespace fabricast::gpu_inventory_test {
 
 using namespace fabricast::runtime;
 
-TEST_CASE("a line a GPU, memory in MiB; lines of another form are passed over") {
+TEST_CASE("a line a GPU, memory in MiB, lines of another form are passed over") {
   const auto gpus = parse_gpu_query("NVIDIA H100 80GB HBM3, 580.65.06, 4, 81559\nNVIDIA H100 80GB HBM3, 580.65.06, 1024, 81559\nNo devices\n");
   REQUIRE(gpus.size() == 2);
   CHECK(gpus[0].name == "NVIDIA H100 80GB HBM3");

@@ -178,7 +178,7 @@ TEST_CASE("activations: known values") {
   CHECK(plain.at(0, 1) == doctest::Approx(-0.045402).epsilon(1e-4));
 }
 
-TEST_CASE("router: softmax of the chosen, renormalised; dropped choices weigh nothing") {
+TEST_CASE("router: softmax of the chosen, renormalised, dropped choices weigh nothing") {
   Owned<float> in(3, 5, 1), weight(5, 4, 2);
   std::vector<RouterChoice> choices(6);
   const std::vector<std::int32_t> experts{2, 0, 3, -1, -1, -1};
@@ -197,7 +197,7 @@ TEST_CASE("router: softmax of the chosen, renormalised; dropped choices weigh no
   CHECK(choices[3].expert == -1);
 }
 
-TEST_CASE("permutation and its inverse give the rows back; a row outside is refused") {
+TEST_CASE("permutation and its inverse give the rows back, a row outside is refused") {
   Owned<float> in(3, 2, 1), there(3, 2), back(3, 2);
   const auto view = [](Owned<float>& m) { return View{reinterpret_cast<std::byte*>(m.values.data()), m.rows, 8}; };
   permute(view(in), std::vector<std::int32_t>{2, 0, 1}, view(there));
@@ -207,7 +207,7 @@ TEST_CASE("permutation and its inverse give the rows back; a row outside is refu
   CHECK_THROWS_AS(permute(view(in), std::vector<std::int32_t>{0, 1, 3}, view(there)), std::logic_error);
 }
 
-TEST_CASE("weighted sum: weights times rows at their places; places without a row count nothing") {
+TEST_CASE("weighted sum: weights times rows at their places, places without a row count nothing") {
   Owned<float> in(3, 2, 1), out(2, 2, 7);
   std::vector<RouterChoice> choices{{0.25F, 0}, {0.75F, 1}, {1.0F, 2}, {0.0F, -1}};
   sum_weighted(in.view(), std::vector<std::int32_t>{2, 0, 1, -1}, Matrix<RouterChoice>{choices.data(), 2, 2, 2}, out.view());

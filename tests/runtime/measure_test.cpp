@@ -17,7 +17,7 @@ ir::Trace trace_ending_at(std::int64_t picoseconds) {
 
 }  // namespace
 
-TEST_CASE("nearest rank: of 1 … 10 the 10th, 50th and 90th percentile are 1, 5 and 9; order does not matter") {
+TEST_CASE("nearest rank: of 1 … 10 the 10th, 50th and 90th percentile are 1, 5 and 9, order does not matter") {
   std::vector<Seconds> samples;
   for (const double s : {7., 3., 9., 1., 10., 2., 8., 4., 6., 5.}) samples.emplace_back(s);
   const Spread spread = spread_of(samples);
@@ -32,7 +32,7 @@ TEST_CASE("of one sample, all percentiles are that sample") {
   CHECK(spread.p90 == Seconds(4));
 }
 
-TEST_CASE("op spreads are of end - start; the median step is the one of median length, the lower of two") {
+TEST_CASE("op spreads are of end - start, the median step is the one of median length, the lower of two") {
   MeasuredRun run;
   for (const std::int64_t end : {9, 5, 7, 6}) run.steps.push_back(trace_ending_at(end));
   const auto spreads = op_spreads(run.steps);

@@ -113,7 +113,7 @@ TEST_CASE("execute checks the numbers where it knows the problem, and measures e
   CHECK_FALSE(runtime::execute(ran.schedule, executor, {}).numerics);
 }
 
-TEST_CASE("one logit off by more than the tolerance of the largest fails the check; by less it does not") {
+TEST_CASE("one logit off by more than the tolerance of the largest fails the check, by less it does not") {
   Ran ran = run();
   const double largest_allowed = runtime::tolerance_of(hw::Precision::fp32, ran.job.model.layers);
   auto& values = ran.execution.run.logits[3].values;

@@ -81,7 +81,7 @@ TEST_CASE("not causal: a token moves earlier ones of its sequence, too") {
   CHECK(distance(row(before, 2), row(after, 2)) == 0.0);
 }
 
-TEST_CASE("experts, positions and seeds matter; the order of choices does not") {
+TEST_CASE("experts, positions and seeds matter, the order of choices does not") {
   const ReferenceInput input = input_of({1, 2, 3, 4}, 4);
   const auto logits = reference_logits(small(), 1, input);
   ReferenceInput other = input;
@@ -95,7 +95,7 @@ TEST_CASE("experts, positions and seeds matter; the order of choices does not") 
   CHECK(distance(row(logits, 0), row(reference_logits(small(), 1, input_of({2, 1, 3, 4}, 4)), 1)) > 1e-6);
 }
 
-TEST_CASE("a token whose choices are all dropped passes the expert layer by; of two, the kept one weighs 1") {
+TEST_CASE("a token whose choices are all dropped passes the expert layer by, of two, the kept one weighs 1") {
   ReferenceInput dropped = input_of({1, 2}, 2), one = dropped;
   dropped.experts[0] = {-1, -1, -1, -1};
   one.experts[0] = {3, -1, 3, -1};

@@ -38,7 +38,7 @@ std::vector<std::string> together(std::int32_t ranks, Seconds patience, const st
 
 }  // namespace
 
-TEST_CASE("ranks leave with everybody's bytes, by rank, round after round; clocks of one machine agree") {
+TEST_CASE("ranks leave with everybody's bytes, by rank, round after round, clocks of one machine agree") {
   std::vector<int> wrong(4, 0);
   const auto thrown = together(4, Seconds(20), [&](TcpRendezvous& meeting) {
     const auto own = static_cast<std::size_t>(meeting.rank().value);

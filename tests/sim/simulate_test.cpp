@@ -113,7 +113,7 @@ TEST_CASE("protocol overhead takes time but is no payload") {
   CHECK(result.link_rates.front().rate.value() == doctest::Approx(nic));
 }
 
-TEST_CASE("a collective starts when its last member has arrived; the others wait from their issue on") {
+TEST_CASE("a collective starts when its last member has arrived, the others wait from their issue on") {
   const auto cluster = ideal_cluster(1, 2);
   HandMade made(2);
   made.own_program(1);

@@ -23,7 +23,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("a reader on another stream waits for the writer; one on the same stream needs no edge") {
+TEST_CASE("a reader on another stream waits for the writer, one on the same stream needs no edge") {
   Fixture f;
   const auto x = f.buffer();
   const auto writer = f.add(0, {}, {whole(x)});
@@ -43,7 +43,7 @@ TEST_CASE("an edge that other edges imply is left out") {
   CHECK(f.builder.finish().ops[2].after == std::vector{middle});
 }
 
-TEST_CASE("views that share no rows do not order their ops; views that share one do") {
+TEST_CASE("views that share no rows do not order their ops, views that share one do") {
   Fixture f;
   const auto x = f.buffer();
   f.add(0, {}, {rows_of(x, 0, 5)});

@@ -88,7 +88,7 @@ TEST_CASE("a Zipf plan sends every token to top_k experts, no expert more than o
   }
 }
 
-TEST_CASE("another seed makes other experts popular; the same seed gives the same plan") {
+TEST_CASE("another seed makes other experts popular, the same seed gives the same plan") {
   RoutingSpec routing;
   routing.distribution = RoutingDistribution::zipf;
   const auto rows = [&](std::uint64_t seed) {

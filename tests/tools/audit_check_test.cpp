@@ -54,7 +54,7 @@ std::string baseline() {
 
 }  // namespace
 
-TEST_CASE("audit answers no, exit 1, where a claim is refuted; the claim's value alone decides") {
+TEST_CASE("audit answers no, exit 1, where a claim is refuted, the claim's value alone decides") {
   const TemporaryFolder folder("audit_cli");
   const std::string file = folder.write("c.json", claims(1)).string(), json = (folder.path() / "a.json").string();
   const Ran refuted = run_fabricast("audit " + file + " --json " + json + " --markdown " + (folder.path() / "a.md").string());

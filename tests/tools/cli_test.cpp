@@ -371,7 +371,7 @@ TEST_CASE("--microbench times kernels and collectives of an experiment, as calib
   check_input_at_fault(on_cuda + "--repetitions 0", "--repetitions is 1 to");
 }
 
-TEST_CASE("--preflight: a host without GPUs is told so, check by check; a node that answers well is ready") {
+TEST_CASE("--preflight: a host without GPUs is told so, check by check, a node that answers well is ready") {
   const Directory directory;
   const std::string program = directory / "nvidia-smi", all_reduce = directory / "all_reduce_perf";
   const std::string preflight = "PATH=" + directory.path().string() + ":/usr/bin:/bin '" FABRICAST_BINARY "' execute --preflight -q --json -";

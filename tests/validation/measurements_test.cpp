@@ -98,7 +98,7 @@ constexpr const char* document = R"({"schema": "fabricast.measurements/1", "sour
                     "communication_bytes_per_second": 1e9, "memory_bytes_per_second": 2e9, "alone_seconds": 1e-6, "beside_seconds": 2e-6}],
   "method": "CUDA events", "left_out": [{"what": "copy of 1 bytes", "why": "too small"}]})";
 
-TEST_CASE("the measurements format is read whole; a copy, which the model does not have, is passed over") {
+TEST_CASE("the measurements format is read whole, a copy, which the model does not have, is passed over") {
   const Measurements set = read(document).front();
   CHECK(set.machine.devices == 8);
   REQUIRE(set.kernels.size() == 1);

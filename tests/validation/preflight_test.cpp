@@ -78,7 +78,7 @@ TEST_CASE("without an experiment nine tenths of each GPU are to be free, and one
   CHECK(check_of(facts, {}, "gpu_memory").verdict == V::failed);
 }
 
-TEST_CASE("a pair without NVLink fails the topology and is named; no table or one GPU cannot be judged") {
+TEST_CASE("a pair without NVLink fails the topology and is named, no table or one GPU cannot be judged") {
   PreflightFacts facts = eight_gpus();
   facts.gpus.links[2][6] = "SYS";
   const PreflightCheck pair = check_of(facts, sixteen_nodes(), "gpu_topology");
@@ -113,7 +113,7 @@ TEST_CASE("where there is no GPU the count fails and every other check says that
   }
 }
 
-TEST_CASE("a host needs memory for all ranks and no GPU; over MPI also its programs") {
+TEST_CASE("a host needs memory for all ranks and no GPU, over MPI also its programs") {
   PreflightFacts facts;
   facts.available_memory = 128 * 30 * gib;
   PreflightNeeds needs = sixteen_nodes();

@@ -66,7 +66,7 @@ TEST_CASE("the ops that moved are named, the largest change first, and their cha
   CHECK(check.step_change.value() == doctest::Approx(0.025));
 }
 
-TEST_CASE("against a baseline its stored times count; a class that came or went counts from or to 0") {
+TEST_CASE("against a baseline its stored times count, a class that came or went counts from or to 0") {
   BaselineEntry with_times = entry(0.1, Side::upper);
   with_times.times = class_times(report("0.100"));
   with_times.times.push_back({"computation", "gone", Seconds(0.004)});

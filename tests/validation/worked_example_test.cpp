@@ -122,7 +122,7 @@ TEST_CASE("the step lies between 0.17 s and 0.45 s, so between 2.9 and 7.5 milli
   CHECK(guide().model_flop_per_step.value() / 1.28e6 * 576000 / (128 * 989.4e12) == near(0.076, 5e-3));
 }
 
-TEST_CASE("compute, exposed communication and idle make up the step; no collective beats its floor") {
+TEST_CASE("compute, exposed communication and idle make up the step, no collective beats its floor") {
   for (const char* name : {"ep64_tp2", "ep64_tp2_chunked", "baseline_tp8_pp2", "ep64_tp2_replicated", "ep64_tp2_striped"}) {
     const Report r = report_of(name);
     CHECK((r.time.compute_busy + r.time.communication_exposed + r.time.idle).value() == near(r.step.value()));

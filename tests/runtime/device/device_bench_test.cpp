@@ -244,7 +244,7 @@ TEST_CASE("device bench: shares are what they say") {
   CHECK_FALSE(validation::share_of_copy_rate(results, {hw::Gemm<Rows>{8, 8, 8, bf16}, one, less}).has_value());
 }
 
-TEST_CASE("device bench: what exceeds the memory is left out in one line, the rest is timed; with none left nothing starts") {
+TEST_CASE("device bench: what exceeds the memory is left out in one line, the rest is timed, with none left nothing starts") {
   const std::size_t all = set_free_memory(std::size_t{1} << 28);
   const BenchPlan plan = plan_of({hw::ResidualAdd<Rows>{1 << 20, 1024, bf16}, hw::ResidualAdd<Rows>{8, 16, bf16}});
   const BenchResults results = runtime::cuda::run_on_device(plan, few_samples());
@@ -261,7 +261,7 @@ TEST_CASE("device bench: what exceeds the memory is left out in one line, the re
   CHECK(things_alive() == 0);
 }
 
-TEST_CASE("device bench: what no kernel does is left out and named; a device that fails ends the run at the shape it was at") {
+TEST_CASE("device bench: what no kernel does is left out and named, a device that fails ends the run at the shape it was at") {
   const hw::Attention<Rows> decode{2, 1, 64, 4, 4, 64, true, bf16}, wide{1, 8, 8, 1, 1, 512, true, bf16};
   const BenchResults results = runtime::cuda::run_on_device(plan_of({decode, wide, hw::ResidualAdd<Rows>{8, 16, bf16}}), few_samples());
   REQUIRE(results.left_out.size() == 2);
