@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "hardware_models/byte_floor.hpp"
+#include "sim/engine.hpp"
 #include "sim/kernel_loads.hpp"
 #include "sim/step_delay.hpp"
 
@@ -147,7 +148,7 @@ std::vector<DelayedTransfer> run_side_by_side(std::vector<std::vector<DelayedTra
   }
   std::vector<DelayedTransfer> all;
   for (std::size_t i = 0; i < phases.size(); ++i) {
-    const SimTime delay = latency + to_sim_time(one_piece_each - piece[i]);
+    const SimTime delay = latency + countable_time(one_piece_each - piece[i]);
     for (DelayedTransfer& transfer : phases[i]) all.push_back({delay, transfer.transfer});
   }
   return all;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/engine.hpp"
 #include "strategies/ir/resolve.hpp"
 
 namespace fabricast::sim {
@@ -49,7 +50,7 @@ SimTime ComputeTimes::of(Rank rank, ir::OpIndex op, const hw::GpuLoad& load) {
 
 SimTime ComputeTimes::price(Rank rank, ir::OpIndex op, const hw::GpuLoad& load) const {
   const auto kernel = ir::resolve_kernel(schedule_.program_of(rank).ops[op.index()].work, schedule_, rank);
-  return to_sim_time(cost_.of_class(class_of(rank)).time(kernel.value(), load));
+  return countable_time(cost_.of_class(class_of(rank)).time(kernel.value(), load));
 }
 
 }  // namespace fabricast::sim

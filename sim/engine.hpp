@@ -13,6 +13,9 @@ struct Event {
   std::uint32_t kind = 0, subject = 0, detail = 0;
 };
 
+/// to_sim_time. std::overflow_error from 2^62 ps (53 days) on: half of what fits, so that a span added to a time never wraps around.
+[[nodiscard]] SimTime countable_time(Seconds span);
+
 /// Events in time order; equal times run in the order in which they were scheduled. Any number of engines live side by side.
 class Engine {
  public:
@@ -20,7 +23,7 @@ class Engine {
   [[nodiscard]] bool idle() const { return queue_.empty(); }
   [[nodiscard]] std::uint64_t events_run() const { return events_run_; }
 
-  /// `at` is not before now(). At now() the event runs after all those already scheduled for now().
+  /// `at` is not before now(); std::overflow_error from 2^62 ps on. At now() the event runs after all those already scheduled for now().
   void schedule(SimTime at, Event event);
 
   /// Moves to the earliest event and hands it to handle(Event), which may schedule more. False where none was left.

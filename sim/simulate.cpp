@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <stdexcept>
 #include <utility>
 
 #include "sim/compute_times.hpp"
@@ -14,6 +15,7 @@
 #include "sim/op_progress.hpp"
 #include "sim/plan_cache.hpp"
 #include "sim/program_graph.hpp"
+#include "sim/rate.hpp"
 #include "strategies/ir/validate.hpp"
 
 namespace fabricast::sim {
@@ -27,9 +29,22 @@ enum class Kind : std::uint32_t {
   network,            // the first of the flow network's own
 };
 
+// Thousands of flows that share it still get rates of many units.
+constexpr BytesPerSecond slowest_link(1e3);
+
 std::vector<BytesPerSecond> capacities(const hw::Topology& topology) {
   std::vector<BytesPerSecond> result;
-  for (const hw::Link& link : topology.links()) result.push_back(link.bandwidth);
+  for (const hw::Link& link : topology.links()) {
+    if (to_rate(link.bandwidth) == fastest_rate) {
+      throw std::overflow_error(fmt::format("{} at {:.4g} TB/s is faster than rates can count (70 TB/s); lower its bandwidth", link.name,
+                                            link.bandwidth.value() / 1e12));
+    }
+    if (link.bandwidth > BytesPerSecond(0) && link.bandwidth < slowest_link) {   // 0: failed, on no route
+      throw std::overflow_error(fmt::format("{} at {:.4g} B/s is slower than rates can count (1 kB/s); raise its bandwidth or let it fail, 0",
+                                            link.name, link.bandwidth.value()));
+    }
+    result.push_back(link.bandwidth);
+  }
   return result;
 }
 
@@ -170,7 +185,7 @@ class Replay {
     if (shared.plan.transfers.empty()) {
       schedule(SimTime{}, Kind::collective_ended, id);
     } else if (fidelity_ == Fidelity::bound) {
-      schedule(latency + to_sim_time(shared.plan.floor), Kind::collective_ended, id);
+      schedule(latency + countable_time(shared.plan.floor), Kind::collective_ended, id);
     } else {
       schedule(latency, Kind::phases_begin, id);
     }

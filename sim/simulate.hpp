@@ -70,7 +70,8 @@ class PhysicsError : public std::logic_error {
 /// network after their route's and the software's latency, and the next phase begins when all of them have ended. A member's op ends with
 /// the last of its own transfers, in or out; without any, when the base latency has passed. A collective without transfers (one member, no
 /// bytes) takes no time. Send and receive start together and end with their transfer. At `bound` fidelity all members end at base latency
-/// + floor. Throws DeadlockError, PhysicsError.
+/// + floor. Throws DeadlockError, PhysicsError, and std::overflow_error where a step takes 53 days or a link is faster than 70 TB/s or
+/// slower than 1 kB/s.
 /// With interference a member's communication kernel holds SMs of its GPU from its op's issue (it spins until the others arrive) to its op's
 /// end, and memory bandwidth from the collective's start (kernel_loads.hpp); computation proceeds on what is left (gpu_sharing.hpp).
 [[nodiscard]] SimulationResult simulate(const ir::Schedule& schedule, const ir::Instances& instances, const hw::Topology& topology,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <stdexcept>
 #include <vector>
 
 #include "tests/sim/random.hpp"
@@ -81,6 +82,18 @@ TEST_CASE("an event carries what it was scheduled with") {
     CHECK(event.subject == 4);
     CHECK(event.detail == 5);
   });
+}
+
+// 2^62 ps are 53 days; two such spans still fit into 63 bits.
+TEST_CASE("a time that is too late to count from is refused") {
+  Engine engine;
+  constexpr std::int64_t end = std::int64_t{1} << 62;
+  CHECK_THROWS_AS(engine.schedule(SimTime(end), {}), std::overflow_error);
+  engine.schedule(SimTime(end - 1), {});
+  engine.run([](const Event&) {});
+  CHECK(engine.now() == SimTime(end - 1));
+  CHECK_THROWS_AS((void)sim::countable_time(Seconds(1e300)), std::overflow_error);
+  CHECK(sim::countable_time(Seconds(1)) == to_sim_time(Seconds(1)));
 }
 
 TEST_CASE("an engine without events does nothing and stays where it is") {

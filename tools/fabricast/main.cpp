@@ -64,6 +64,8 @@ ExitCode run(int argc, char** argv) {
     return complain(error.what(), ExitCode::input_at_fault);
   } catch (const runtime::ExecutionError& error) {
     return complain(error.what(), ExitCode::answer_is_no);
+  } catch (const std::overflow_error& error) {
+    return complain(std::string("the experiment is beyond what can be simulated: ") + error.what(), ExitCode::input_at_fault);
   } catch (const std::bad_alloc&) {
     return complain("not enough memory for an experiment of this size", ExitCode::input_at_fault);
   } catch (const std::exception& error) {
