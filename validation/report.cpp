@@ -57,8 +57,8 @@ FlopPerSecond mean_peak(const Forecast& forecast, hw::Precision precision) {
   return sum / static_cast<double>(forecast.schedule.ranks.size());
 }
 
-Floors floors_of(const ComputationAccount& computation, const LinkAccount& links, Seconds step) {
-  Floors floors{computation.at_peak, computation.roofline, links.floor, 1.0};
+Floors floors_of(const ComputationAccount& computation, Seconds network, Seconds step) {
+  Floors floors{computation.at_peak, computation.roofline, network, 1.0};
   const Seconds largest = std::max({floors.compute, floors.roofline, floors.network});
   if (largest > Seconds(0)) floors.step_over_floor = step / largest;
   return floors;
@@ -92,7 +92,8 @@ Report summarize(const Experiment& experiment, const Forecast& forecast, sim::Fi
   LinkAccount links = account_links(forecast.topology.links(), result.link_bytes, report.step);
   report.time = time.total;
   report.time.interference = mean_of(result.slowed_by);
-  report.floors = floors_of(computation, links, report.step);
+  const bool has_routes = fidelity != sim::Fidelity::bound;
+  report.floors = floors_of(computation, has_routes ? links.floor : longest_floors(schedule, forecast.instances, result, ranks), report.step);
   report.ops = std::move(computation.ops);
   report.collectives = summarize_collectives(schedule, forecast.instances, result, classes, time, ranks);
   report.links = std::move(links.by_kind);

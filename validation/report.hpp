@@ -59,7 +59,8 @@ struct CollectiveSummary {
 
 struct LinkSummary {
   double bytes = 0;                       // payload over all links of the kind
-  double mean_utilization = 0, max_utilization = 0;   // bytes / (bandwidth · step)
+  double mean_utilization = 0, max_utilization = 0;   // bytes / (bandwidth · step); above 1 at `bound` fidelity alone, where no route that
+                                                      // the flows would take can reach the bound
 };
 struct HotLink { std::string name; double utilization = 0; double bytes = 0; };
 
@@ -86,7 +87,8 @@ struct ExpertLoad { double imbalance = 1.0, variance = 0.0; };
 struct Floors {
   Seconds compute;                        // the busiest rank's FLOP at dense peak
   Seconds roofline;                       // the same, each kernel held by memory bandwidth too
-  Seconds network;                        // the busiest link's payload at its bandwidth
+  Seconds network;                        // the busiest link's payload at its bandwidth; at `bound` fidelity, which has no routes, the
+                                          // longest sum of byte floors on one stream of a rank
   double step_over_floor = 1.0;           // step over the largest of them
 };
 

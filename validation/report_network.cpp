@@ -163,6 +163,21 @@ std::vector<CollectiveSummary> summarize_collectives(const ir::Schedule& schedul
   return summaries;
 }
 
+Seconds longest_floors(const ir::Schedule& schedule, const ir::Instances& instances, const sim::SimulationResult& result,
+                       const ir::RankClasses& ranks) {
+  Seconds longest;
+  for (const Rank rank : ranks.representatives) {
+    const ir::Program& program = schedule.program_of(rank);
+    std::vector<Seconds> on_stream(program.streams.size());
+    for (std::size_t i = 0; i < program.ops.size(); ++i) {
+      if (!ir::communicates(program.ops[i].work)) continue;
+      on_stream[program.ops[i].stream.index()] += result.ran(instances, rank, ir::OpIndex{static_cast<std::int32_t>(i)}).floor;
+    }
+    for (const Seconds floors : on_stream) longest = std::max(longest, floors);
+  }
+  return longest;
+}
+
 LinkAccount account_links(std::span<const hw::Link> links, std::span<const Bytes> carried, Seconds step) {
   LinkAccount result;
   result.by_kind = {{"nvlink", {}}, {"infiniband", {}}};

@@ -50,6 +50,11 @@ struct LinkAccount {
 /// `carried` by LinkId.
 [[nodiscard]] LinkAccount account_links(std::span<const hw::Link> links, std::span<const Bytes> carried, Seconds step);
 
+/// The largest sum, over ranks and streams, of the byte floors of what runs on one stream: no step at `bound` fidelity is shorter. It knows
+/// cuts only, so that routes which share a link may ask for more than this.
+[[nodiscard]] Seconds longest_floors(const ir::Schedule& schedule, const ir::Instances& instances, const sim::SimulationResult& result,
+                                     const ir::RankClasses& ranks);
+
 /// Of the rank whose plan peaks highest. `by_size`: ir::classes_by_size.
 [[nodiscard]] MemorySummary summarize_memory(const ir::Schedule& schedule, const ir::RankClasses& by_size, Bytes reserve, Bytes capacity);
 

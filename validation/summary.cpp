@@ -251,7 +251,7 @@ std::string floor_table(const Report& report, TextStyle style) {
   };
   add("all FLOP at dense peak", report.floors.compute);
   add("each kernel at its roofline", report.floors.roofline);
-  add("busiest link at its bandwidth", report.floors.network);
+  add(report.fidelity == "bound" ? "byte floors, one after the other" : "busiest link at its bandwidth", report.floors.network);
   return style.strong("The step against its floors") + "\n" + table.text() + '\n';
 }
 

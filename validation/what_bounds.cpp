@@ -54,7 +54,9 @@ std::string busiest_link_kind(const Report& report) {
   const auto busiest = std::max_element(report.links.begin(), report.links.end(), [](const auto& a, const auto& b) {
     return a.second.max_utilization < b.second.max_utilization;
   });
-  return fmt::format("the busiest link ({}) carries {} of what it could", busiest->first, show_share(busiest->second.max_utilization));
+  const double used = busiest->second.max_utilization;
+  if (used > 1.0) return fmt::format("on its routes the busiest link ({}) alone would take {} the step", busiest->first, show_factor(used));
+  return fmt::format("the busiest link ({}) carries {} of what it could", busiest->first, show_share(used));
 }
 
 std::string communication(const Report& report) {

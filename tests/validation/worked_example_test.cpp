@@ -137,6 +137,16 @@ TEST_CASE("bound fidelity is never slower than flow, and never faster than the f
   CHECK(bound.floors.step_over_floor >= 1.0);
 }
 
+// Chunks run beside each other, and cuts know nothing of routes: the busiest link alone would take longer than the bound.
+TEST_CASE("bound fidelity is never faster than its floors where collectives overlap or a NIC is worn") {
+  const std::vector<std::string> worn{"cluster.faults={\"nics\": [{\"node\": 0, \"nic\": 0, \"bandwidth\": 0.01}]}"};
+  for (const auto& [file, sets] : {std::pair{"ep64_tp2_chunked", std::vector<std::string>{}}, std::pair{"ep64_tp2", worn}}) {
+    const Report report = report_of(file, sets, sim::Fidelity::bound);
+    CHECK(report.floors.network > Seconds(0));
+    CHECK(report.floors.step_over_floor >= 1.0);
+  }
+}
+
 TEST_CASE("chunked overlap hides dispatch behind the experts and never shortens the work itself") {
   const Report chunked = report_of("ep64_tp2_chunked");
   CHECK(chunked.step < guide().step);
