@@ -7,7 +7,6 @@
 #include <charconv>
 #include <optional>
 
-#include "hardware_models/edit_distance.hpp"
 #include "hardware_models/json_reader.hpp"
 
 namespace fabricast::validation {
@@ -56,14 +55,6 @@ std::string key_of_token(std::string_view token) {
     key += !escape ? token[i] : token[++i] == '1' ? '/' : '~';
   }
   return key;
-}
-
-std::vector<std::string> keys_of(const JsonNode& object) {
-  std::vector<std::string> keys;
-  if (const auto* members = std::get_if<JsonNode::Object>(&object.value)) {
-    for (const auto& member : *members) keys.push_back(member.first);
-  }
-  return keys;
 }
 
 /// The parsed file that `reference` names.
@@ -162,15 +153,8 @@ JsonNode value_of(const Setting& setting) {
 }
 
 [[noreturn]] void reject_path(const Setting& setting, const JsonNode& parent, std::string_view key) {
-  const std::string where = hw::place_of(parent);
-  if (!std::holds_alternative<JsonNode::Object>(parent.value)) {
-    throw hw::ConfigError(fmt::format("{}: no {} in {}, which is {}; shorten the path", setting.name, hw::shown(key), where,
-                                      hw::type_of(parent)));
-  }
-  const auto near = hw::nearest(key, keys_of(parent));
-  const std::string remedy = near ? fmt::format("did you mean {}?", hw::shown(*near))
-                                  : fmt::format("set the whole object, as in --set '{}={{...}}'", key);
-  throw hw::ConfigError(fmt::format("{}: no {} in {}; {}", setting.name, hw::shown(key), where, remedy));
+  throw hw::ConfigError(fmt::format("{}: no {} in {}, which is {}; shorten the path", setting.name, hw::shown(key), hw::place_of(parent),
+                                    hw::type_of(parent)));
 }
 
 class DocumentLoader {
@@ -199,14 +183,24 @@ class DocumentLoader {
   }
 
  private:
+  /// Keys that have a default may be left out, objects too; the readers know which keys there are.
+  static JsonNode& add_object(JsonNode& parent, const Setting& setting, std::string_view key, const std::string& pointer) {
+    auto* object = std::get_if<JsonNode::Object>(&parent.value);
+    if (!object) reject_path(setting, parent, key);
+    JsonNode added;
+    added.value = JsonNode::Object{};
+    relocate(added, setting.name, pointer);
+    return object->emplace_back(std::string(key), std::move(added)).second;
+  }
+
   /// Reads the files on the way, since the path may go into them; those that it replaces stay unread.
   JsonNode& parent_of(const Setting& setting) {
     JsonNode* node = &document_;
     std::string pointer;
     for (std::size_t i = 0; i + 1 < setting.keys.size(); ++i) {
-      JsonNode* child = find_child(*node, setting.keys[i]);
-      if (!child) reject_path(setting, *node, setting.keys[i]);
       pointer = hw::child_pointer(pointer, setting.keys[i]);
+      JsonNode* child = find_child(*node, setting.keys[i]);
+      if (!child) child = &add_object(*node, setting, setting.keys[i], pointer);
       if (is_file_place(pointer)) put_file(*child, child->file);
       node = child;
     }

@@ -185,6 +185,14 @@ TEST_CASE("--set names files relative to the experiment, and replaces a file tha
   CHECK(contains(split.error({"model=none.json"}), "--set model=none.json: /model: \"none.json\": "));
 }
 
+TEST_CASE("--set reaches into objects that the files leave out") {
+  const SplitExperiment split("set_default");
+  CHECK(split.load({"strategy.algorithms.tensor=ring", "strategy.algorithms.expert=flat"}).strategy.algorithms.tensor ==
+        hw::CollectiveAlgorithm::ring);
+  CHECK(split.load({"strategy.overlap.chunks=2"}).strategy.overlap_chunks == 2);
+  CHECK(contains(split.error({"strategy.overlap.chunks=0"}), "--set strategy.overlap.chunks=0: /strategy/overlap/chunks: 0: is out of range"));
+}
+
 TEST_CASE("a bad --set is an error that begins with it") {
   const SplitExperiment split("set_bad");
   CHECK(split.error({"workload.sequences=0"}) ==
@@ -192,8 +200,8 @@ TEST_CASE("a bad --set is an error that begins with it") {
   CHECK(split.error({"workload.sequencs=5"}) ==
         "--set workload.sequencs=5: /workload/sequencs: unknown key \"sequencs\"; did you mean \"sequences\"?");
   CHECK(split.error({"worklod.sequences=5"}) ==
-        "--set worklod.sequences=5: no \"worklod\" in " + split.path() + ":1; did you mean \"workload\"?");
-  CHECK(contains(split.error({"strategy.algorithms.tensor=ring"}), "set the whole object, as in --set 'algorithms={...}'"));
+        "--set worklod.sequences=5: /worklod: unknown key \"worklod\"; did you mean \"workload\"?");
+  CHECK(contains(split.error({"strategy.algorithms.tensr=ring"}), "/strategy/algorithms/tensr: unknown key \"tensr\"; did you mean \"tensor\"?"));
   CHECK(contains(split.error({"workload.sequences.first=5"}), "no \"first\" in " + split.path() + ":"));
   CHECK(contains(split.error({"workload.sequences.first=5"}), "which is an integer; shorten the path"));
   CHECK(contains(split.error({"workload.sequences"}), "--set workload.sequences: has no value"));
