@@ -56,7 +56,7 @@ std::vector<std::uint32_t> rows_by_expert(std::span<const double> shares, std::i
 ir::RoutingPlan routing_of(const CollectiveBench& bench, Bytes size) {
   const auto n = static_cast<std::int32_t>(bench.group.size());
   const auto experts = bench.experts > 0 ? static_cast<std::int32_t>(bench.experts) : n;
-  const std::int64_t rows = size.value() / row_bytes_for(bench, size), tokens = std::max<std::int64_t>(1, rows / bench.top_k);
+  const std::int64_t tokens = std::max<std::int64_t>(1, size.value() / row_bytes_for(bench, size) / bench.top_k), rows = tokens * bench.top_k;
   const std::vector<double> shares = shares_of(experts, bench.skew);
   std::vector<std::uint32_t> counts;
   for (std::int32_t source = 0; source < n; ++source) {

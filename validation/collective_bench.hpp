@@ -19,6 +19,7 @@ struct CollectiveBench {
   std::vector<GpuId> group;         // two members or more, all different; send goes from the first to the second
   double skew = 0.0;                // all-to-all: the i-th expert gets a share of every send buffer that falls as (i + 1)^-skew
   // All-to-all of tokens: size is tokens · top_k · row. experts are dealt to the members in equal runs; 0: one each. row 0: a byte.
+  // A size that is no whole number of tokens is cut to one, below one token it is one.
   std::int64_t top_k = 1, experts = 0;
   Bytes row{};
   bool combine = false;

@@ -177,4 +177,11 @@ TEST_CASE("the JSON has a row per size with nccl-tests' rates and the floor") {
   CHECK(last.at("ratio_to_floor").get<double>() == about(1.0));
 }
 
+// 1,000 rows of 1 KiB, three choices a token: 333 tokens; 2 rows are less than a token
+TEST_CASE("an all-to-all of tokens takes whole tokens, one at least") {
+  const hw::ClusterSpec cluster = ideal_cluster(1, 4);
+  CHECK(time_collective(cluster, tokens(cluster, CollectiveAlgorithm::flat, 3), Bytes(1000 * 1024)).size == Bytes(999 * 1024));
+  CHECK(time_collective(cluster, tokens(cluster, CollectiveAlgorithm::flat, 3), Bytes(2 * 1024)).size == Bytes(3 * 1024));
+}
+
 }  // namespace fabricast::collective_bench_test
