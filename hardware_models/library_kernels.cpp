@@ -44,10 +44,25 @@ Cost all_reduce_cost(CollectiveAlgorithm algorithm, const GroupShape& shape, dou
   }
 }
 
-// All-gather, reduce-scatter, broadcast: half an all-reduce over the same ring.
+// A pipeline from member to member: each passes all of S on. Two levels: so in the root's node, S/g a member across, an all-gather elsewhere.
+Cost broadcast_cost(CollectiveAlgorithm algorithm, const GroupShape& shape, double size) {
+  const auto n = static_cast<double>(shape.members), nodes = static_cast<double>(shape.nodes), g = n / nodes;
+  if (algorithm != CollectiveAlgorithm::two_level) return {n - nodes, nodes - 1, n > nodes ? size : 0, nodes > 1 ? size : 0};
+  return {2 * (g - 1), nodes - 1, g > 1 ? size : 0, size / g};
+}
+
+// All-gather, reduce-scatter: half an all-reduce over the same ring.
 Cost half_cost(CollectiveAlgorithm algorithm, const GroupShape& shape, double size) {
   const Cost both = all_reduce_cost(algorithm, shape, size);
   return {both.nvlink_steps / 2, both.network_steps / 2, both.nvlink_bytes / 2, both.network_bytes / 2};
+}
+
+Cost cost_of(CollectiveKind kind, CollectiveAlgorithm algorithm, const GroupShape& shape, double size) {
+  switch (kind) {
+    case CollectiveKind::all_reduce: return all_reduce_cost(algorithm, shape, size);
+    case CollectiveKind::broadcast: return broadcast_cost(algorithm, shape, size);
+    default: return half_cost(algorithm, shape, size);
+  }
 }
 
 std::vector<CollectiveAlgorithm> candidates(const CollectiveSpec& spec, CollectiveKind kind, const GroupShape& shape) {
@@ -124,8 +139,7 @@ Seconds tuner_estimate(const Tuner& tuner, CollectiveKind kind, const Collective
                             : choice.protocol == CollectiveProtocol::ll128     ? tuner.ll128
                                                                                : tuner.simple;
   const auto bytes = static_cast<double>(size.value());
-  const Cost ring = kind == CollectiveKind::all_reduce ? all_reduce_cost(CollectiveAlgorithm::ring, shape, bytes)
-                                                       : half_cost(CollectiveAlgorithm::ring, shape, bytes);
+  const Cost ring = cost_of(kind, CollectiveAlgorithm::ring, shape, bytes);
   return of.call + of.step * ring.nvlink_steps + Seconds(ring.nvlink_bytes / of.rate.value());
 }
 
@@ -135,8 +149,7 @@ Seconds estimate(const CollectiveSpec& spec, CollectiveKind kind, const Collecti
   if (kernels.tuner && shape.nodes == 1) return tuner_estimate(*kernels.tuner, kind, choice, shape, size);
   const TransferMode& mode = mode_of(kernels, kind, choice);
   const auto bytes = static_cast<double>(size.value());
-  const Cost cost = kind == CollectiveKind::all_reduce ? all_reduce_cost(choice.algorithm, shape, bytes)
-                                                       : half_cost(choice.algorithm, shape, bytes);
+  const Cost cost = cost_of(kind, choice.algorithm, shape, bytes);
   const GroupSize group{shape.members, shape.members / shape.nodes};
   const double nvlink = cost.nvlink_bytes / (kernels.nvlink.value() * nvlink_share(spec, kind, choice, {shape.members, shape.members}));
   const double network = cost.network_bytes > 0 ? cost.network_bytes / (kernels.network.value() * mode.network_share) : 0.0;
