@@ -26,12 +26,13 @@ std::string remedy_for(std::string_view word, const std::vector<std::string>& kn
   return fmt::format("known {}: {}", noun, listed(known));
 }
 
-/// Digits in quotes are the commonest slip.
+/// Digits in quotes are the commonest slip; 2.0 and 1e3 are numbers, but no integers.
 std::string integer_remedy(const JsonNode& node) {
   if (const auto* text = std::get_if<std::string>(&node.value)) {
     const bool digits = !text->empty() && text->find_first_not_of("0123456789") == std::string::npos;
     if (digits && text->size() < 19) return fmt::format("write {} without quotes", *text);
   }
+  if (std::holds_alternative<double>(node.value)) return "write it without a fraction or an exponent";
   return {};
 }
 

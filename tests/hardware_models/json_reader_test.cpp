@@ -98,7 +98,7 @@ TEST_CASE("an integer must be one and lie in its range") {
   const auto read = [&](const char* key) { return error_of([&] { return ObjectReader(node).integer(key, {1, 10}); }); };
   CHECK(read("a") == "x.json:1: /a: 0: is out of range; it must be an integer from 1 to 10");
   CHECK(read("b") == "x.json:1: /b: 11: is out of range; it must be an integer from 1 to 10");
-  CHECK(contains(read("c"), "must be an integer from 1 to 10, but is a number"));
+  CHECK(contains(read("c"), "must be an integer from 1 to 10, but is a number; write it without a fraction or an exponent"));
   CHECK(read("d") == "x.json:1: /d: \"16\": must be an integer from 1 to 10, but is a string; write 16 without quotes");
   CHECK(contains(read("e"), "but is null"));
   CHECK(read("f") == "no error");
