@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <fstream>
 #include <optional>
@@ -42,6 +43,10 @@ Columns read_header(const std::string& path, std::int64_t line, const std::vecto
     if (at == cells.end()) return std::nullopt;
     return static_cast<std::size_t>(at - cells.begin());
   };
+  for (auto cell = cells.begin(); cell != cells.end(); ++cell) {
+    const bool twice = std::find(cells.begin(), cell, *cell) != cell;
+    if (twice) reject(path, line, fmt::format("column \"{:.40}\" occurs twice; remove one of the two", *cell));
+  }
   const auto layer = find("layer"), expert = find("expert"), tokens = find("tokens");
   if (!layer || !expert || !tokens) reject(path, line, columns_help);
   return {*layer, *expert, *tokens, find("source"), cells.size()};
@@ -54,6 +59,20 @@ std::int64_t read_integer(const std::string& path, std::int64_t line, std::strin
     reject(path, line, fmt::format("{} \"{:.40}\" must be a whole number from 0 to {}", name, cell, most));
   }
   return value;
+}
+
+constexpr std::size_t longest_line = 4096;
+
+/// False at the end. A byte order mark is no part of the first line; what is no text ends soon.
+bool next_line(std::ifstream& file, const std::string& path, std::int64_t number, std::string& line) {
+  std::array<char, longest_line> text;
+  if (!file.getline(text.data(), text.size())) {
+    if (file.eof() || file.bad()) return false;
+    reject(path, number, fmt::format("longer than {} characters; is this a CSV file? {}", longest_line - 1, columns_help));
+  }
+  line = text.data();
+  if (number == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);
+  return true;
 }
 
 /// Layers without a row repeat those that have one, so that a profile of a few layers serves a whole model.
@@ -84,13 +103,16 @@ void require_enough_experts(const std::string& path, const Table& table, const i
 
 Table read_routing_file(const std::string& path, const ir::RoutingShape& shape) {
   std::ifstream file(path);
-  if (!file) throw hw::ConfigError(fmt::format("{}: cannot be read; give the path of a CSV file with the columns layer, expert, tokens", path));
+  if (!file) {
+    throw hw::ConfigError(fmt::format("{} cannot be read; give the path of a CSV file with the columns layer, expert, tokens", path),
+                          "/routing/file");
+  }
   constexpr std::int64_t most_tokens = std::int64_t{1} << 40;
   std::optional<Columns> columns;
   std::optional<Table> table;
   std::vector<bool> has_layer(static_cast<std::size_t>(shape.layers), false);
   std::string line;
-  for (std::int64_t number = 1; std::getline(file, line); ++number) {
+  for (std::int64_t number = 1; next_line(file, path, number, line); ++number) {
     if (line.empty() || line == "\r" || line.front() == '#') continue;
     const auto cells = split(line);
     if (!columns) {

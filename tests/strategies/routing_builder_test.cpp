@@ -122,6 +122,9 @@ TEST_CASE("a bad counts file gives one line with its place") {
   CHECK(error_of("layer,expert\n0,1\n").find(":1: expected the columns") != std::string::npos);
   CHECK(error_of("").find("no rows") != std::string::npos);
   CHECK(error_of("layer,expert,tokens\n0,1,5\n").find("fewer than top_k 2") != std::string::npos);
+  CHECK(error_of("layer,layer,expert,tokens\n0,0,1,5\n").find(":1: column \"layer\" occurs twice") != std::string::npos);
+  CHECK(error_of(std::string(1 << 20, 'x')).find(":1: longer than 4095 characters") != std::string::npos);
+  CHECK(error_of("\xef\xbb\xbflayer,expert,tokens\r\n0,64,1\r\n").find(":2: expert \"64\"") != std::string::npos);   // a mark, as spreadsheets write
 }
 
 TEST_CASE("each placement hosts every expert, and each position as many as its rule says") {
