@@ -110,6 +110,30 @@ TEST_CASE("a configuration at fault is one line with its place, exit 2") {
   check_input_at_fault("compare " + small + " --best workload.micro_batchs=1,2", "micro_batches");
 }
 
+TEST_CASE("what is beyond the simulator's range is the input's fault, exit 2") {
+  check_input_at_fault("simulate " + small + " --set cluster.node.nvlink_bandwidth='1000000 TB/s'", "lower its bandwidth");
+  const std::string dead_slow = R"( --set 'cluster.faults={"nvlinks": [{"node": 0, "gpu": 0, "bandwidth": 1e-9}]}')";
+  check_input_at_fault("simulate " + small + dead_slow, "raise its bandwidth");
+  const std::string weeks = " --set cluster.node.nvlink_bandwidth='1 MB/s' --set cluster.gpu.peak.bf16='0.001 GFLOP/s'";
+  check_input_at_fault("simulate " + small + weeks, "53 days");
+}
+
+TEST_CASE("a routing file that cannot be read is told of with the key that names it") {
+  check_input_at_fault("simulate " + small + R"( --set 'routing={"distribution": "file", "file": "none.csv"}')", "/routing/file: ");
+}
+
+TEST_CASE("two outputs never take one place") {
+  const Directory directory;
+  const std::string same = directory / "x.json";
+  check_input_at_fault("simulate " + small + " --json " + same + " --trace " + directory.path().string() + "/./x.json", "--json and --trace");
+  check_input_at_fault("simulate " + small + " --json - --trace -", "standard output");
+  check_input_at_fault("describe " + small + " --json " + same + " --schedule " + same, "--json and --schedule");
+  CHECK(fs::is_empty(directory.path()));
+  CHECK(fabricast("compare " + small + " " + small + " --quiet --trace " + same).code == 0);
+  CHECK(fs::exists(directory / "x.mixtral_8x7b_ep8.json"));
+  CHECK(fs::exists(directory / "x.mixtral_8x7b_ep8.2.json"));
+}
+
 TEST_CASE("outputs that cannot be written are one line, exit 2, and leave nothing behind") {
   const Directory directory;
   check_input_at_fault("simulate " + small + " --json " + (directory / "no/such/x.json"), "cannot write");
@@ -134,6 +158,10 @@ TEST_CASE("simulate writes a report and a trace that parse, and prints a summary
   const auto trace = nlohmann::json::parse(read(directory / "t.json"));
   CHECK(trace.at("traceEvents").size() > 100);
   CHECK(std::distance(fs::directory_iterator(directory.path()), fs::directory_iterator()) == 2);  // no temporary left
+}
+
+TEST_CASE("--trace - has standard output to itself") {
+  CHECK(nlohmann::json::accept(fabricast("simulate " + small + " --trace -").out));
 }
 
 TEST_CASE("--json - has standard output to itself") {

@@ -22,7 +22,7 @@ using validation::Report;
 
 Report report_of(const Experiment& experiment, const sim::SimulateOptions& options, const std::optional<std::string>& trace) {
   std::optional<Output> file;
-  if (trace) file.emplace(path_for(*trace, experiment.name));
+  if (trace) file.emplace(*trace);
   const validation::Forecast forecast = validation::forecast(experiment, options);
   if (file) {
     validation::write_chrome_trace(forecast, file->stream());
@@ -30,6 +30,17 @@ Report report_of(const Experiment& experiment, const sim::SimulateOptions& optio
     note(validation::note_on_shown_ranks(forecast));
   }
   return validation::summarize(experiment, forecast, options.fidelity);
+}
+
+/// Their names for files: the second of one name is "name.2", so that it takes no other's place.
+std::vector<std::string> apart(const std::vector<Experiment>& experiments) {
+  std::vector<std::string> names;
+  for (const Experiment& experiment : experiments) {
+    std::string name = plain_name(experiment.name);
+    for (int i = 2; std::find(names.begin(), names.end(), name) != names.end(); ++i) name = plain_name(experiment.name) + "." + std::to_string(i);
+    names.push_back(std::move(name));
+  }
+  return names;
 }
 
 std::vector<std::string> joined(std::vector<std::string> sets, const std::vector<std::string>& more) {
@@ -99,7 +110,11 @@ ExitCode CompareCommand::run() const {
   for (std::size_t i = 0; i < experiments_.size(); ++i) {
     experiments.push_back(validation::load_experiment(experiments_[i], i == 0 ? baseline_sets : common_.sets));
   }
-  for (const Experiment& experiment : experiments) comparison.reports.push_back(report_of(experiment, options, simulation_.trace));
+  const std::vector<std::string> names = apart(experiments);
+  for (std::size_t i = 0; i < experiments.size(); ++i) {
+    const auto trace = simulation_.trace ? std::optional(path_for(*simulation_.trace, names[i])) : std::nullopt;
+    comparison.reports.push_back(report_of(experiments[i], options, trace));
+  }
 
   if (json) {
     json->stream() << validation::to_json(comparison);

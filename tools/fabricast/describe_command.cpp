@@ -33,6 +33,7 @@ DescribeCommand::DescribeCommand(Syntax& syntax) {
 }
 
 ExitCode DescribeCommand::run() const {
+  require_apart({{"--json", common_.json}, {"--schedule", schedule_}});
   const validation::Experiment experiment = validation::load_experiment(experiment_, common_.sets);
   std::optional<Output> json, schedule;
   if (common_.json) json.emplace(*common_.json);

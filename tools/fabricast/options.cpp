@@ -1,7 +1,11 @@
 #include "tools/fabricast/options.hpp"
 
 #include <array>
+#include <filesystem>
+#include <map>
+#include <system_error>
 
+#include "hardware_models/config_error.hpp"
 #include "hardware_models/edit_distance.hpp"
 #include "tools/fabricast/output.hpp"
 
@@ -51,6 +55,19 @@ sim::SimulateOptions SimulationOptions::simulate_options() const {
     throw UsageError("--interference is 'on' or 'off', not '" + interference + "'" + did_you_mean(interference, {"on", "off"}));
   }
   return options;
+}
+
+void require_apart(const std::vector<std::pair<std::string, std::optional<std::string>>>& outputs) {
+  std::map<std::filesystem::path, std::string> taken;
+  for (const auto& [option, path] : outputs) {
+    if (!path) continue;
+    const bool standard = Output::is_standard_output(*path);
+    std::error_code unknown;   // such a path is told of when it is opened
+    const auto [place, is_new] = taken.emplace(standard ? std::filesystem::path(*path) : std::filesystem::weakly_canonical(*path, unknown), option);
+    if (is_new || *path == "/dev/null") continue;
+    throw UsageError(place->second + " and " + option + " would both write " + (standard ? "to standard output" : hw::shown(*path)) +
+                     "; give each a file of its own");
+  }
 }
 
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/simulate.hpp"
@@ -36,6 +37,9 @@ struct SimulationOptions {
   void declare(Syntax& syntax, const std::string& trace_help);
   [[nodiscard]] sim::SimulateOptions simulate_options() const;   // throws UsageError
 };
+
+/// Throws UsageError where two of the outputs (option and path, as given) are one file or both are standard output.
+void require_apart(const std::vector<std::pair<std::string, std::optional<std::string>>>& outputs);
 
 /// ", did you mean 'simulate'?" or nothing.
 [[nodiscard]] std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates);

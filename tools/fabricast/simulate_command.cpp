@@ -28,7 +28,7 @@ class SimulateCommand final : public Command {
 
 SimulateCommand::SimulateCommand(Syntax& syntax) {
   syntax.argument("experiment", experiment_, "Experiment file");
-  simulation_.declare(syntax, "Write a Chrome trace, which https://ui.perfetto.dev opens");
+  simulation_.declare(syntax, "Write a Chrome trace, which https://ui.perfetto.dev opens; - is standard output (then without the summary)");
   syntax.flag("--sensitivity", sensitivity_, "Say what 10 % better hardware would bring, one knob at a time with the schedule fixed");
   common_.declare(syntax);
   syntax.example(
@@ -39,6 +39,7 @@ SimulateCommand::SimulateCommand(Syntax& syntax) {
 
 ExitCode SimulateCommand::run() const {
   const sim::SimulateOptions options = simulation_.simulate_options();
+  require_apart({{"--json", common_.json}, {"--trace", simulation_.trace}});
   const validation::Experiment experiment = validation::load_experiment(experiment_, common_.sets);
   std::optional<Output> json, trace;
   if (common_.json) json.emplace(*common_.json);
@@ -56,7 +57,8 @@ ExitCode SimulateCommand::run() const {
     json->stream() << validation::to_json(report);
     json->commit();
   }
-  if (common_.prints_summary()) print(validation::summary(report, {colour_on_standard_output()}));
+  const bool traces_to_output = simulation_.trace && Output::is_standard_output(*simulation_.trace);
+  if (common_.prints_summary() && !traces_to_output) print(validation::summary(report, {colour_on_standard_output()}));
   return simulation_.require_fit && !report.memory.fits ? ExitCode::answer_is_no : ExitCode::success;
 }
 
