@@ -239,13 +239,14 @@ TEST_CASE("the protocol goes from LL over LL128 to Simple as the size grows") {
   CHECK(protocol(1 << 30) == Protocol::simple);
 }
 
-// a broadcast passes all of S on, however many: LL costs S / 20 GB/s, LL128 2 us + S / 100 GB/s: equal at S = 50 kB.
+// a broadcast passes all of S on at (n-1)/n of a protocol's rate: LL costs n/(n-1) S / 20 GB/s, LL128 2 us + n/(n-1) S / 100 GB/s: equal at
+// S = 50 kB (n-1)/n.
 TEST_CASE("a broadcast's protocol is chosen by all its bytes") {
   const CollectiveModel model(round_numbers());
   for (const std::int32_t members : {2, 8}) {
     const auto node = placed(1, members);
-    CHECK(model.choose(Kind::broadcast, Algorithm::automatic, node, Bytes(49'000)).protocol == Protocol::ll);
-    CHECK(model.choose(Kind::broadcast, Algorithm::automatic, node, Bytes(51'000)).protocol == Protocol::ll128);
+    CHECK(model.choose(Kind::broadcast, Algorithm::automatic, node, Bytes(49'000 * (members - 1) / members)).protocol == Protocol::ll);
+    CHECK(model.choose(Kind::broadcast, Algorithm::automatic, node, Bytes(51'000 * (members - 1) / members)).protocol == Protocol::ll128);
   }
 }
 
