@@ -150,7 +150,7 @@ TEST_CASE("the worker's micro-benchmarks are of GPUs, and refuse what they have 
   if (!fs::exists(worker)) return;
   const auto said = [&](const std::string& options) { return output_of("( '" + worker.string() + "' --microbench " + options + " 2>&1 )"); };
   const std::string own = "fabricast-worker: rank 0: ";
-  CHECK(said("") == own + "--microbench of a worker times GPUs: --backend cuda (fabricast execute --microbench times a host)\n");
+  CHECK(said("") == "fabricast-worker: --microbench of a worker times GPUs: --backend cuda (fabricast execute --microbench times a host)\n");
   CHECK(said("--backend cuda --repetitions 0") == own + "--repetitions is 1 to 10000\n");
   CHECK(said("--backend cuda --trace t.json") == own + "--microbench runs no step: traces have nothing to hold\n");
   CHECK(said("--backend cuda --set model.layers=1") == own + "--set changes an experiment, and --microbench was given none\n");
