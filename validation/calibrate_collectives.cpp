@@ -278,8 +278,8 @@ void judge_left_out(const LibraryData& data, const Folds& folds, CollectiveCalib
     }
   }
   hw::CalibrationRecord& record = result.collectives.calibration;
+  record.kinds.clear();   // the constants that they judged have moved
   for (const auto& [kind, rows] : by_kind) {
-    std::erase_if(record.kinds, [&, name = kind](const hw::CalibratedKind& old) { return old.kind == name; });
     record.kinds.push_back(record_of(kind, rows, folds.count > 1));
   }
   std::sort(record.kinds.begin(), record.kinds.end(), [](const auto& a, const auto& b) { return a.kind < b.kind; });

@@ -17,9 +17,6 @@ namespace fabricast::validation {
 
 namespace {
 
-/// A collective's 80 % intervals must have held for so many of the rows that were left out, or they are none.
-constexpr double least_coverage = 0.75;
-
 /// Kinds of records that speak for a kernel, the best first.
 std::vector<std::string> stand_ins(const hw::Kernel& kernel) {
   const std::string kind = kind_of(kernel);
@@ -124,7 +121,7 @@ std::optional<RatioInterval> ratio_interval(const hw::CalibrationRecord& record,
 
 std::optional<RatioInterval> ratio_interval(const hw::CalibrationRecord& record, const std::string& kind, double bytes, double members) {
   const hw::CalibratedKind* found = find(record, kind);
-  if (found == nullptr || found->coverage < least_coverage) return std::nullopt;
+  if (found == nullptr) return std::nullopt;
   return interval_of(*found, bytes, {{"bytes", bytes}, {"members", members}});
 }
 

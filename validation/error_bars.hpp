@@ -26,8 +26,7 @@ struct RatioInterval {
 /// GEMM, permutation and weighted sum that it was timed with. Nothing where neither was measured.
 [[nodiscard]] std::optional<RatioInterval> ratio_interval(const hw::CalibrationRecord& record, const hw::Kernel& kernel);
 
-/// Of a collective: `kind` as reports write it, bytes S of collectives.hpp. Nothing where the record's own intervals, made from the other rows,
-/// held for less than three quarters of those left out.
+/// Of a collective: `kind` as reports write it, bytes S of collectives.hpp. Nothing where the kind was not measured.
 [[nodiscard]] std::optional<RatioInterval> ratio_interval(const hw::CalibrationRecord& record, const std::string& kind, double bytes,
                                                           double members);
 
