@@ -48,6 +48,10 @@ std::string side_by_side(std::span<const Report> reports) {
   add("GPUs", [](const Report& r) { return show_count(static_cast<double>(r.ranks)); });
   add("tokens per step", [](const Report& r) { return show_count(static_cast<double>(r.tokens_per_step)); });
   add("step", [](const Report& r) { return show(r.step); });
+  if (std::any_of(reports.begin(), reports.end(), [](const Report& r) { return r.error_bar.has_value(); })) {
+    add("four of five from", [](const Report& r) { return r.error_bar ? show(r.error_bar->low) : "-"; });
+    add("to", [](const Report& r) { return r.error_bar ? show(r.error_bar->high) : "-"; });
+  }
   add("MFU", [](const Report& r) { return show_share(r.mfu); });
   add("step/floor", [](const Report& r) { return show_factor(r.floors.step_over_floor); });
   add("computation", [](const Report& r) { return show_share(share_of(r.time.compute_busy, r.step)); });

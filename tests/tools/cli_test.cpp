@@ -223,6 +223,7 @@ TEST_CASE("compare takes the best setting of the baseline and writes a trace per
                             (directory / "c.json") + " --trace " + (directory / "t.json"));
   CHECK(ran.code == 0);
   CHECK(ran.out.find("not possible") != std::string::npos);
+  CHECK(ran.out.find("four of five from") != std::string::npos);   // by the profile's residuals
   const auto json = nlohmann::json::parse(read(directory / "c.json"));
   CHECK(json.at("schema") == "fabricast.comparison/1");
   REQUIRE(json.at("reports").size() == 2);
