@@ -7,6 +7,7 @@
 #include "validation/experiment.hpp"
 #include "validation/forecast.hpp"
 #include "validation/report.hpp"
+#include "validation/report_html.hpp"
 #include "validation/sensitivity.hpp"
 #include "validation/summary.hpp"
 
@@ -23,12 +24,14 @@ class SimulateCommand final : public Command {
   CommonOptions common_;
   SimulationOptions simulation_;
   std::string experiment_;
+  std::optional<std::string> report_;
   bool sensitivity_ = false;
 };
 
 SimulateCommand::SimulateCommand(Syntax& syntax) {
   syntax.argument("experiment", experiment_, "Experiment file");
   simulation_.declare(syntax, "Write a Chrome trace, which https://ui.perfetto.dev opens; - is standard output (then without the summary)");
+  syntax.option("--report", report_, "Write the report as an HTML page that needs nothing else", "FILE.html");
   syntax.flag("--sensitivity", sensitivity_, "Say what 10 % better hardware would bring, one knob at a time with the schedule fixed");
   common_.declare(syntax);
   syntax.example(
@@ -39,11 +42,12 @@ SimulateCommand::SimulateCommand(Syntax& syntax) {
 
 ExitCode SimulateCommand::run() const {
   const sim::SimulateOptions options = simulation_.simulate_options();
-  require_apart({{"--json", common_.json}, {"--trace", simulation_.trace}});
+  require_apart({{"--json", common_.json}, {"--trace", simulation_.trace}, {"--report", report_}});
   const validation::Experiment experiment = validation::load_experiment(experiment_, common_.sets);
-  std::optional<Output> json, trace;
+  std::optional<Output> json, trace, page;
   if (common_.json) json.emplace(*common_.json);
   if (simulation_.trace) trace.emplace(*simulation_.trace);
+  if (report_) page.emplace(*report_);
 
   const validation::Forecast forecast = validation::forecast(experiment, options);
   validation::Report report = validation::summarize(experiment, forecast, options.fidelity);
@@ -57,8 +61,12 @@ ExitCode SimulateCommand::run() const {
     json->stream() << validation::to_json(report);
     json->commit();
   }
-  const bool traces_to_output = simulation_.trace && Output::is_standard_output(*simulation_.trace);
-  if (common_.prints_summary() && !traces_to_output) print(validation::summary(report, {colour_on_standard_output()}));
+  if (page) {
+    page->stream() << validation::to_html(report);
+    page->commit();
+  }
+  const auto is_output = [](const std::optional<std::string>& path) { return path && Output::is_standard_output(*path); };
+  if (common_.prints_summary() && !is_output(simulation_.trace) && !is_output(report_)) print(validation::summary(report, {colour_on_standard_output()}));
   return simulation_.require_fit && !report.memory.fits ? ExitCode::answer_is_no : ExitCode::success;
 }
 
