@@ -36,14 +36,55 @@ std::vector<double> zipf_weights(std::int64_t experts, double exponent, std::uin
   return weights;
 }
 
+/// Random numbers that depend on the seed alone.
+class Draws {
+ public:
+  explicit Draws(std::uint64_t seed) : state_(seed) {}
+
+  /// In (0, 1].
+  double uniform() { return 1.0 - unit_interval(state_ = mix(state_)); }
+  /// Standard normal (Box and Muller 1958).
+  double normal() {
+    const double radius = std::sqrt(-2.0 * std::log(uniform()));
+    return radius * std::cos(2.0 * 3.14159265358979323846 * uniform());
+  }
+  /// Gamma of this shape and scale 1, by rejection (Marsaglia and Tsang 2000).
+  double gamma(double shape) {
+    if (shape < 1.0) {
+      const double scale = std::pow(uniform(), 1.0 / shape);
+      return scale * gamma(shape + 1.0);
+    }
+    const double d = shape - 1.0 / 3.0, c = 1.0 / std::sqrt(9.0 * d);
+    while (true) {
+      const double x = normal(), root = 1.0 + c * x;
+      if (root <= 0) continue;
+      const double v = root * root * root;
+      if (std::log(uniform()) < 0.5 * x * x + d - d * v + d * std::log(v)) return d * v;
+    }
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+/// Not normalised: a Dirichlet's shares are gamma variates over their sum.
+std::vector<double> dirichlet_weights(std::int64_t experts, double concentration, std::uint64_t seed) {
+  Draws draws(seed);
+  std::vector<double> weights;
+  for (std::int64_t expert = 0; expert < experts; ++expert) weights.push_back(std::max(draws.gamma(concentration), 1e-300));
+  return weights;
+}
+
 /// Popularity by [layer][source][expert]; one row for all sources where the file does not tell them apart.
 using Popularity = std::vector<std::vector<std::vector<double>>>;
 
-Popularity zipf_popularity(const ModelSpec& model, const RoutingSpec& routing) {
+Popularity drawn_popularity(const ModelSpec& model, const RoutingSpec& routing) {
   Popularity popularity;
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
     const std::uint64_t seed = mix(mix(routing.seed) ^ static_cast<std::uint64_t>(layer));
-    popularity.push_back({zipf_weights(model.moe->experts_per_layer, routing.exponent, seed)});
+    popularity.push_back({routing.distribution == RoutingDistribution::zipf
+                              ? zipf_weights(model.moe->experts_per_layer, routing.exponent, seed)
+                              : dirichlet_weights(model.moe->experts_per_layer, routing.concentration, seed)});
   }
   return popularity;
 }
@@ -168,7 +209,8 @@ ir::RoutingPlan build_routing(const ModelSpec& model, const WorkloadSpec& worklo
     case RoutingDistribution::uniform:
       return ir::RoutingPlan::uniform(shape, routing.seed);
     case RoutingDistribution::zipf:
-      return ir::RoutingPlan::from_counts(shape, routing.seed, deal_tokens(shape, zipf_popularity(model, routing), routing.seed));
+    case RoutingDistribution::dirichlet:
+      return ir::RoutingPlan::from_counts(shape, routing.seed, deal_tokens(shape, drawn_popularity(model, routing), routing.seed));
     case RoutingDistribution::file:
       return ir::RoutingPlan::from_counts(shape, routing.seed, deal_tokens(shape, read_routing_file(routing.file, shape), routing.seed));
   }

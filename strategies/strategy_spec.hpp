@@ -48,12 +48,13 @@ struct WorkloadSpec {
   bool head_on_all_tokens = true;                           // false: logits of each sequence's last token only
 };
 
-enum class RoutingDistribution : std::uint8_t { uniform, zipf, file };
+enum class RoutingDistribution : std::uint8_t { uniform, zipf, dirichlet, file };
 
 struct RoutingSpec {
   RoutingDistribution distribution = RoutingDistribution::uniform;
   std::uint64_t seed = 1;
   double exponent = 1.0;                                    // zipf: popularity of the r-th expert is r^-exponent; which expert is r-th is drawn per layer
+  double concentration = 1.0;                               // dirichlet: popularities are drawn per layer from Dirichlet(concentration, …)
   std::string file;                                         // CSV: layer, expert, tokens [, source]
 };
 

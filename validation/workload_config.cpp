@@ -18,6 +18,7 @@ using strategy::WorkloadSpec;
 constexpr hw::IntegerRange sequence_range{1, std::int64_t{1} << 32};
 constexpr hw::IntegerRange micro_batch_range{1, 1 << 16};
 constexpr hw::IntegerRange seed_range{0, std::numeric_limits<std::int64_t>::max()};
+constexpr double least_concentration = 0.01, most_concentration = 1e4;
 constexpr double most_exponent = 10;  // at 4 already one expert gets nine tokens in ten
 
 void reject_unused(ObjectReader& reader, const char* key, const char* distribution) {
@@ -45,12 +46,18 @@ RoutingSpec read_routing(const hw::JsonNode& node, const std::filesystem::path& 
   RoutingSpec routing;
   routing.distribution = reader.choice<RoutingDistribution>("distribution", {{"uniform", RoutingDistribution::uniform},
                                                                              {"zipf", RoutingDistribution::zipf},
+                                                                             {"dirichlet", RoutingDistribution::dirichlet},
                                                                              {"file", RoutingDistribution::file}});
   routing.seed = static_cast<std::uint64_t>(reader.optional_integer("seed", seed_range).value_or(1));
   if (routing.distribution == RoutingDistribution::zipf) {
     routing.exponent = reader.optional_number("exponent", 0, most_exponent).value_or(1.0);
   } else {
     reject_unused(reader, "exponent", "zipf");
+  }
+  if (routing.distribution == RoutingDistribution::dirichlet) {
+    routing.concentration = reader.optional_number("concentration", least_concentration, most_concentration).value_or(1.0);
+  } else {
+    reject_unused(reader, "concentration", "dirichlet");
   }
   if (routing.distribution == RoutingDistribution::file) {
     const std::string& name = hw::as_text(reader.child("file"));

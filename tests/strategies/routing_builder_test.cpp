@@ -88,6 +88,30 @@ TEST_CASE("a Zipf plan sends every token to top_k experts, no expert more than o
   }
 }
 
+// A share of Dirichlet(c, …) among E: mean 1/E, variance (1/E)(1 - 1/E) / (c·E + 1).
+TEST_CASE("shares of a Dirichlet plan have its mean and variance, and each token goes to top_k experts") {
+  ModelSpec model = tests::guide_model();
+  model.layers = 256;
+  model.moe->top_k = 1;   // no expert is cut off at a token's one choice of it
+  RoutingSpec routing;
+  routing.distribution = RoutingDistribution::dirichlet;
+  for (const double concentration : {0.2, 1.0, 10.0}) {
+    CAPTURE(concentration);
+    routing.concentration = concentration;
+    const auto plan = build_routing(model, tests::guide_workload(), tests::guide_strategy(), routing, guide_degrees());
+    double squares = 0;
+    for (std::int32_t layer = 0; layer < 256; ++layer) {
+      CHECK(plan.rows_sent({layer, 0, 0}, 0) == 10000);
+      for (std::int32_t e = 0; e < 64; ++e) {
+        const double off = static_cast<double>(plan.rows({layer, 0, 0}, 0, e)) / 10000 - 1.0 / 64;
+        squares += off * off;
+      }
+    }
+    const double variance = 1.0 / 64 * (1 - 1.0 / 64) / (concentration * 64 + 1);
+    CHECK(squares / (256 * 64) == doctest::Approx(variance).epsilon(0.06));
+  }
+}
+
 TEST_CASE("another seed makes other experts popular, the same seed gives the same plan") {
   RoutingSpec routing;
   routing.distribution = RoutingDistribution::zipf;
