@@ -419,7 +419,8 @@ TEST_CASE("--preflight: a host without GPUs is told so, check by check, a node t
   fs::permissions(all_reduce, fs::perms::owner_all);
   const Ran with = fabricast("--version >/dev/null; " + preflight);
   CHECK(with.code == 0);
-  for (const auto& check : nlohmann::json::parse(with.out).at("checks")) CHECK(check.at("verdict") == "passed");
+  const auto said = nlohmann::json::parse(with.out);
+  for (const auto& check : said.at("checks")) CHECK(check.at("verdict") == "passed");
 }
 
 TEST_CASE("--preflight of the host needs no GPU, and asks for the memory of all ranks") {

@@ -55,7 +55,7 @@ TEST_CASE("the page is one whole: every tag is closed, and nothing is fetched") 
   CHECK(page.find("<script") == std::string::npos);
 }
 
-TEST_CASE("bars are shares of the step; what is less than a pixel is in the summary only") {
+TEST_CASE("bars are shares of the step, and what is less than a pixel is in the summary only") {
   const std::string page = to_html(made_up());
   for (const char* bar : {"<i class=\"computation\" style=\"width:60.00%\">", "<i class=\"communication\" style=\"width:30.00%\">", "<i class=\"idle\" style=\"width:10.00%\">"}) {
     CAPTURE(bar);
