@@ -47,6 +47,7 @@ CalibratedKind read_kind(const JsonNode& node) {
   kind.bias = reader.number("bias", -1.0, most_ratio);
   kind.coverage = reader.number("coverage", 0.0, 1.0);
   kind.domain = read_domain(reader.child("domain"));
+  kind.measured_on = reader.optional_text("measured_on");
   const JsonNode& regions = reader.child("regions");
   for (const JsonNode& region : as_array(regions)) kind.regions.push_back(read_region(region));
   if (kind.regions.empty()) fail(regions, "lists no region; a kind that was measured has at least one");

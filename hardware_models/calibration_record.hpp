@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +17,7 @@ namespace fabricast::hw {
 struct CalibratedRegion {
   double least = 0, most = 0;     // rows or bytes, both included
   std::int64_t count = 0;
-  double low = 1.0, high = 1.0;   // 10th and 90th percentile of measured / predicted
+  double low = 1.0, high = 1.0;   // between which four in five of unseen families' measured / predicted lie; validation/residual_record.hpp
 };
 
 struct CalibratedKind {
@@ -28,6 +29,7 @@ struct CalibratedKind {
   double coverage = 0;            // share of held-out rows inside intervals made from the other rows
   std::map<std::string, std::pair<double, double>> domain;   // least and most of each dimension: "n", "k", "rows", …
   std::vector<CalibratedRegion> regions;                     // ascending, not empty
+  std::optional<std::string> measured_on;                    // another chip, from whose profile this one took the constants
 };
 
 /// Empty in a profile that nothing was fitted to.

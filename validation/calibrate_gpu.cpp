@@ -372,9 +372,17 @@ std::vector<std::string> kinds_in(const RowList& rows) {
   return {names.begin(), names.end()};
 }
 
+/// What this fit did not judge stays as the base has it.
+void mark_borrowed(hw::CalibrationRecord& record, const std::vector<AgreementRow>& judged, const std::string& from) {
+  for (hw::CalibratedKind& kind : record.kinds) {
+    const bool here = std::any_of(judged.begin(), judged.end(), [&](const AgreementRow& row) { return row.kind == kind.kind; });
+    if (!here && !kind.measured_on) kind.measured_on = from;
+  }
+}
+
 }  // namespace
 
-GpuCalibration calibrate_gpu(const hw::GpuSpec& base, const Measurements& measurements) {
+GpuCalibration calibrate_gpu(const hw::GpuSpec& base, const Measurements& measurements, const std::optional<std::string>& name) {
   if (measurements.kernels.empty() && !measurements.launch) throw hw::ConfigError("the inputs hold no kernel that a GPU's profile could be fitted to");
   check_units(base, measurements);
   GpuCalibration result{base, {}, {}, {}};
@@ -397,6 +405,7 @@ GpuCalibration calibrate_gpu(const hw::GpuSpec& base, const Measurements& measur
   judge_interference(result.gpu, measurements, held_out);
   held_out.add_records(result.gpu.calibration, in_sample);
   result.held_out = std::move(held_out).take();
+  if (name && *name != base.name) mark_borrowed(result.gpu.calibration, result.held_out, base.name);
   return result;
 }
 

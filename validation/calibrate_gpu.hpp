@@ -2,6 +2,7 @@
 // profile_writer.hpp makes the profile, read_measurements.hpp reads the rows.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct GpuCalibration {
 /// and so are kernels beside communication ("beside communication: gemm bf16"), since what the model takes from them is no constant.
 /// Rows are residuals log(predicted / measured). Families are dealt to at most five folds by a hash of their name.
 /// Throws hw::ConfigError where rows cannot be what they say: times far below the chip's peak or far above its roofline throughout.
-[[nodiscard]] GpuCalibration calibrate_gpu(const hw::GpuSpec& base, const Measurements& measurements);
+/// `name` of the chip measured (default: the base's): where it is another, kinds that only the base's record has are marked as the base's.
+[[nodiscard]] GpuCalibration calibrate_gpu(const hw::GpuSpec& base, const Measurements& measurements,
+                                           const std::optional<std::string>& name = std::nullopt);
 
 }  // namespace fabricast::validation

@@ -218,9 +218,9 @@ std::string profile_value(const CollectiveParameter& parameter, double value) {
     case LibraryForm::share: return fmt::format("{:.4g}", value);
     case LibraryForm::seconds: return duration_text(value);
     case LibraryForm::rate: return rate_text(value);
-    case LibraryForm::bytes: break;
+    case LibraryForm::bytes: return bytes_text(value);
   }
-  return value < 1e3 ? fmt::format("{:.0f} B", value) : value < 1e6 ? fmt::format("{:.4g} kB", value * 1e-3) : fmt::format("{:.4g} MB", value * 1e-6);
+  throw std::invalid_argument("no such form");
 }
 
 }  // namespace fabricast::validation

@@ -43,6 +43,7 @@ RatioInterval interval_of(const hw::CalibratedKind& kind, double size, const std
   const hw::CalibratedRegion& region = nearest_region(kind.regions, size);
   RatioInterval interval{region.low, region.high, kind.kind, {}, {}};
   if (kind.held_out) interval.coverage = kind.coverage;
+  if (kind.measured_on) interval.outside.push_back("measured on " + *kind.measured_on);
   for (const auto& [name, value] : dimensions) {
     const auto range = kind.domain.find(name);
     if (range == kind.domain.end()) continue;
@@ -106,8 +107,14 @@ std::optional<ErrorBar> bar_of(const std::optional<RatioInterval>& ratio, Second
   return ErrorBar{time * ratio->low, time * ratio->high, ratio->calibrated_as, ratio->outside, ratio->coverage};
 }
 
-std::optional<RatioInterval> ratio_of(const CollectiveSummary& collective, const hw::CalibrationRecord& record) {
-  return ratio_interval(record, collective.kind, collective.bytes / std::max(collective.count, 1.0), collective.members);
+std::optional<RatioInterval> ratio_of(const CollectiveSummary& collective, const hw::ClusterSpec& cluster) {
+  const hw::CollectiveSpec& library = cluster.collectives;
+  auto ratio = ratio_interval(library.calibration, collective.kind, collective.bytes / std::max(collective.count, 1.0), collective.members);
+  const BytesPerSecond nvlink = cluster.node.nvlink_bandwidth;
+  if (ratio && library.kernels && nvlink != library.kernels->nvlink) {
+    ratio->outside.push_back("NVLink of " + show(nvlink) + ", measured at " + show(library.kernels->nvlink));
+  }
+  return ratio;
 }
 
 }  // namespace
@@ -166,7 +173,7 @@ void fill_error_bars(Report& report, const ir::Schedule& schedule, const ir::Tra
     op.error_bar = bar_of(ratio, op.busy);
   }
   for (CollectiveSummary& collective : report.collectives) {
-    const auto& ratio = ratios[{collective.label, collective.kind}] = ratio_of(collective, cluster.collectives.calibration);
+    const auto& ratio = ratios[{collective.label, collective.kind}] = ratio_of(collective, cluster);
     collective.error_bar = bar_of(ratio, collective.busy);
   }
   std::vector<PathShare> path;

@@ -76,6 +76,7 @@ void write_provenance(JsonWriter& json, const Provenance& provenance) {
 void write_kind(JsonWriter& json, const hw::CalibratedKind& kind) {
   json.open_object();
   json.field("kind", kind.kind);
+  if (kind.measured_on) json.field("measured_on", *kind.measured_on);
   json.field("count", kind.count);
   json.field("families", kind.families);
   json.field("held_out", kind.held_out);
@@ -123,6 +124,10 @@ void write_record(JsonWriter& json, const hw::CalibrationRecord& record, const P
 std::string duration_text(double seconds) { return seconds < 1e-3 ? fmt::format("{:.4g} us", seconds * 1e6) : fmt::format("{:.4g} ms", seconds * 1e3); }
 
 std::string rate_text(double bytes_per_second) { return fmt::format("{:.4g} GB/s", bytes_per_second * 1e-9); }
+
+std::string bytes_text(double bytes) {
+  return bytes < 1e3 ? fmt::format("{:.0f} B", bytes) : bytes < 1e6 ? fmt::format("{:.4g} kB", bytes * 1e-3) : fmt::format("{:.4g} MB", bytes * 1e-6);
+}
 
 std::string changed_text(const JsonNode& base, const std::vector<ProfileChange>& changes) {
   JsonNode document = base;

@@ -26,6 +26,7 @@ struct ProfileChange {
 [[nodiscard]] std::string duration_text(double seconds);
 /// "90 GB/s".
 [[nodiscard]] std::string rate_text(double bytes_per_second);
+[[nodiscard]] std::string bytes_text(double bytes);
 
 /// `base` with the changes and "calibration" replaced. Everything else is kept as it is, in its order.
 [[nodiscard]] std::string profile_text(const hw::JsonNode& base, const std::vector<ProfileChange>& changes, const hw::CalibrationRecord& record,

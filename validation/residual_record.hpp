@@ -21,14 +21,15 @@ struct HeldOutRow {
 };
 
 /// Up to six regions of ascending size, 30 rows or more in each where there are as many. The interval of n ratios runs from the
-/// ⌊(n + 1) / 10⌋-th smallest to its mirror image, so that a further ratio lies inside with probability 0.8 (order statistics); fewer than
-/// nine rows give all they have. Throws std::invalid_argument without rows.
-[[nodiscard]] std::vector<hw::CalibratedRegion> regions_of(std::vector<std::pair<double, double>> size_and_ratio);
+/// ⌊tail · (n + 1)⌋-th smallest to its mirror image, so that a further ratio that is like them lies inside with probability 1 - 2 · tail
+/// (order statistics); fewer than 1 / tail - 1 rows give all they have. Throws std::invalid_argument without rows.
+[[nodiscard]] std::vector<hw::CalibratedRegion> regions_of(std::vector<std::pair<double, double>> size_and_ratio, double tail = 0.1);
 
 /// The region that holds `size`, or the nearest one. `regions` must not be empty.
 [[nodiscard]] const hw::CalibratedRegion& nearest_region(const std::vector<hw::CalibratedRegion>& regions, double size);
 
-/// `coverage` is found fold by fold: intervals from the other folds' rows, tried on this one's.
+/// The tail is the one, a tenth at most, by which intervals from the other folds come nearest to holding four in five rows of a fold.
+/// `coverage` is found fold by fold, with intervals and tail from the other folds alone.
 [[nodiscard]] hw::CalibratedKind record_of(const std::string& kind, const std::vector<HeldOutRow>& rows, bool held_out);
 
 }  // namespace fabricast::validation

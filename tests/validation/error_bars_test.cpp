@@ -62,6 +62,14 @@ TEST_CASE("a collective has the interval of its kind, and says for how much of w
   CHECK(ratio_interval(record, "all_reduce", 1e6, 16)->outside == std::vector<std::string>{"members = 16, fitted up to 8"});
 }
 
+TEST_CASE("constants of another chip are extrapolated, wherever the work lies") {
+  hw::CalibratedKind kind = gemm_record();
+  kind.measured_on = "h100_sxm_80gb";
+  const auto ratio_here = ratio_interval(hw::CalibrationRecord{{kind}, {}}, gemm(1024, 4096, 4096));
+  REQUIRE(ratio_here.has_value());
+  CHECK(ratio_here->outside == std::vector<std::string>{"measured on h100_sxm_80gb"});
+}
+
 // One kind errs alike everywhere: 3 and 4 s ± 10 % give 7 ± 0.7.
 TEST_CASE("half-widths of one kind add as they are") {
   const StepErrorBar bar = step_error_bar(Seconds(7), {{"a", Seconds(3), ratio(0.9, 1.1, "x")}, {"b", Seconds(4), ratio(0.9, 1.1, "x")}});

@@ -161,7 +161,8 @@ void CalibrateCommand::check_options() const {
 GpuCalibration CalibrateCommand::fit_gpu(const Measurements& measurements, const validation::Provenance& provenance) const {
   Output out(out_);
   const hw::JsonNode base = hw::parse_json_file(base_);
-  GpuCalibration fit = validation::calibrate_gpu(hw::read_gpu(base), measurements);
+  const auto name = name_.empty() ? std::nullopt : std::optional(name_);
+  GpuCalibration fit = validation::calibrate_gpu(hw::read_gpu(base), measurements, name);
   write_profile(out, base, validation::changes_of(fit, base, name_, provenance.date), fit.gpu.calibration, provenance);
   if (!quiet_ && !Output::is_standard_output(out_)) print(validation::constants_table(fit) + '\n' + validation::kinds_table(fit.gpu.calibration));
   return fit;
