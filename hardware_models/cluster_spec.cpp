@@ -4,6 +4,20 @@
 
 namespace fabricast::hw {
 
+std::string_view name_of(PassKind pass) {
+  switch (pass) {
+    case PassKind::embedding: return "embedding";
+    case PassKind::rms_norm: return "rms_norm";
+    case PassKind::rope: return "rope";
+    case PassKind::residual_add: return "residual_add";
+    case PassKind::activation: return "activation";
+    case PassKind::router: return "router";
+    case PassKind::permute: return "permute";
+    case PassKind::weighted_sum: return "weighted_sum";
+  }
+  throw std::invalid_argument("no such pass");
+}
+
 std::string_view name_of(FabricKind kind) {
   switch (kind) {
     case FabricKind::rail_optimized: return "rail_optimized";

@@ -52,10 +52,37 @@ struct AttentionEfficiency {
   double memory = 1.0;              // share of memory_bandwidth that streaming K and V reaches
 };
 
+/// Kernels that stream their rows through the chip once.
+enum class PassKind : std::uint8_t { embedding, rms_norm, rope, residual_add, activation, router, permute, weighted_sum };
+inline constexpr std::array<PassKind, 8> all_passes{PassKind::embedding,  PassKind::rms_norm, PassKind::rope,    PassKind::residual_add,
+                                                    PassKind::activation, PassKind::router,   PassKind::permute, PassKind::weighted_sum};
+[[nodiscard]] std::string_view name_of(PassKind pass);   // as configurations write it
+
+template <class Value>
+struct ByPass {
+  Value embedding{}, rms_norm{}, rope{}, residual_add{}, activation{}, router{}, permute{}, weighted_sum{};
+
+  [[nodiscard]] Value& operator[](PassKind pass) { return this->*members[static_cast<std::size_t>(pass)]; }
+  [[nodiscard]] const Value& operator[](PassKind pass) const { return this->*members[static_cast<std::size_t>(pass)]; }
+
+ private:
+  static constexpr std::array<Value ByPass::*, all_passes.size()> members{
+      &ByPass::embedding,  &ByPass::rms_norm, &ByPass::rope,    &ByPass::residual_add,
+      &ByPass::activation, &ByPass::router,   &ByPass::permute, &ByPass::weighted_sum};
+};
+
+/// What the L2 cache does for passes: of as many bytes as it holds, those that the kernels before left there come at the cache's rate.
+struct PassCache {
+  Bytes size{};                          // that a step's kernels see; less than the chip's, whose halves may hold copies
+  ByPass<std::optional<double>> share;   // of memory_bandwidth that a pass reaches on bytes in the cache, at most 1; absent: as from memory
+};
+
 /// Share of memory_bandwidth that a large pass of each kind reaches.
-struct PassEfficiency {
-  double embedding = 1.0, rms_norm = 1.0, rope = 1.0, residual_add = 1.0, activation = 1.0, router = 1.0, permute = 1.0,
-         weighted_sum = 1.0;
+struct PassEfficiency : ByPass<double> {
+  std::optional<PassCache> cache = std::nullopt;
+  ByPass<std::optional<BytesPerSecond>> row{};   // at which the one block that works on a row streams it; absent: no row is too wide
+
+  PassEfficiency() { for (const PassKind pass : all_passes) (*this)[pass] = 1.0; }
 };
 
 /// Everything from `launch` on is measured; each file in configs/gpus says where it comes from. The defaults are an ideal chip: a bare

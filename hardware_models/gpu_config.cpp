@@ -19,7 +19,6 @@ constexpr double most_contention = 0.5;   // above it, time could fall as work i
 constexpr double most_throttle = 10.0;
 
 double share(ObjectReader& reader, std::string_view key) { return reader.number(key, least_share, 1.0); }
-double pass_share(ObjectReader& reader, std::string_view key) { return reader.number(key, least_pass_share, 1.0); }
 
 std::array<FlopPerSecond, 4> read_peak(const JsonNode& node) {
   ObjectReader reader(node);
@@ -88,17 +87,31 @@ AttentionEfficiency read_attention(const JsonNode& node) {
   return attention;
 }
 
+PassCache read_pass_cache(const JsonNode& node) {
+  ObjectReader reader(node);
+  PassCache cache;
+  cache.size = reader.bytes("size");
+  for (const PassKind pass : all_passes) cache.share[pass] = reader.optional_number(name_of(pass), least_pass_share, 1.0);
+  reader.finish();
+  return cache;
+}
+
+ByPass<std::optional<BytesPerSecond>> read_row_rates(const JsonNode& node) {
+  ObjectReader reader(node);
+  ByPass<std::optional<BytesPerSecond>> row;
+  for (const PassKind pass : all_passes) {
+    if (const JsonNode* rate = reader.optional_child(name_of(pass))) row[pass] = as_bandwidth(*rate);
+  }
+  reader.finish();
+  return row;
+}
+
 PassEfficiency read_pass(const JsonNode& node) {
   ObjectReader reader(node);
   PassEfficiency pass;
-  pass.embedding = pass_share(reader, "embedding");
-  pass.rms_norm = pass_share(reader, "rms_norm");
-  pass.rope = pass_share(reader, "rope");
-  pass.residual_add = pass_share(reader, "residual_add");
-  pass.activation = pass_share(reader, "activation");
-  pass.router = pass_share(reader, "router");
-  pass.permute = pass_share(reader, "permute");
-  pass.weighted_sum = pass_share(reader, "weighted_sum");
+  for (const PassKind kind : all_passes) pass[kind] = reader.number(name_of(kind), least_pass_share, 1.0);
+  if (const JsonNode* cache = reader.optional_child("cache")) pass.cache = read_pass_cache(*cache);
+  if (const JsonNode* row = reader.optional_child("row")) pass.row = read_row_rates(*row);
   reader.finish();
   return pass;
 }

@@ -48,6 +48,38 @@ FlopPerSecond sm_rate(const GpuSpec& gpu, Precision precision, double share) {
 
 Seconds stream(Bytes traffic, const Chip& chip, double share) { return traffic / (chip.memory_bandwidth * share); }
 
+/// (1 - y / 1024)^1024, which is e^-y within y^2 / 2048 of it: products only, since libraries round exp differently.
+double decay(double y) {
+  double power = std::max(0.0, 1.0 - y / 1024.0);
+  for (int i = 0; i < 10; ++i) power *= power;
+  return power;
+}
+
+/// Share of `traffic` that a cache of random replacement holds when kernel after kernel streams as many bytes: a line stays with probability h
+/// while (1 - h)·traffic / size others are replaced one by one, so h = exp(-(1 - h)·traffic / size), whose root below 1 is bracketed.
+double hit_share(Bytes traffic, Bytes size) {
+  if (traffic <= size) return 1.0;
+  const double times = static_cast<double>(traffic.value()) / static_cast<double>(size.value());
+  double low = 0.0, high = 1.0 / times;   // there e^-(times - 1) <= 1 / times, as e^x >= 1 + x
+  for (int i = 0; i < 40; ++i) {
+    const double middle = (low + high) / 2;
+    (decay((1.0 - middle) * times) > middle ? low : high) = middle;
+  }
+  return low;
+}
+
+/// What lies in the cache at its rate, the rest at the memory's; never less than the block of one row takes for it.
+Seconds pass_time(PassKind kind, Bytes traffic, Bytes row, const Chip& chip) {
+  const PassEfficiency& pass = chip.gpu.pass;
+  Seconds time = stream(traffic, chip, pass[kind]);
+  if (pass.cache) {
+    const double hits = hit_share(traffic, pass.cache->size);
+    const double share = std::max(pass.cache->share[kind].value_or(0.0), pass[kind]);   // no slower than from memory
+    time = time * (1.0 - hits) + stream(traffic, chip, share) * hits;
+  }
+  return pass.row[kind] ? std::max(time, row / *pass.row[kind]) : time;
+}
+
 /// The longer of the two, lengthened by as much as they compete: longer · (1 + contention · (shorter / longer)³). Rises with either
 /// time as long as contention <= 1/2.
 Seconds join(Seconds arithmetic, Seconds memory, double contention) {
@@ -199,12 +231,29 @@ Seconds attention_time(const Attention<std::int64_t>& work, const Chip& chip) {
   return best;
 }
 
+/// The same pass over a single row.
+template <class Work> Work one_row(Work work) {
+  work.rows = 1;
+  return work;
+}
+Embedding<std::int64_t> one_row(Embedding<std::int64_t> work) {
+  work.tokens = 1;
+  return work;
+}
+WeightedSum<std::int64_t> one_row(WeightedSum<std::int64_t> work) {
+  work.tokens = work.rows = 1;
+  return work;
+}
+
 /// Time beyond the launch, by kernel.
 struct WorkTime {
   const Chip& chip;
   Duty duty;
   const GpuSpec& gpu = chip.gpu;
 
+  template <class Work> Seconds pass(PassKind kind, const Work& work) const {
+    return pass_time(kind, memory_traffic(work), memory_traffic(one_row(work)), chip);
+  }
   Seconds operator()(const Gemm<std::int64_t>& work) const {
     const std::array<std::int64_t, 1> rows{work.m};
     return gpu.gemm.setup + join(product_arithmetic({rows, work.n, work.k, work.precision}, true, chip, duty),
@@ -227,15 +276,15 @@ struct WorkTime {
     const Bytes logit_bytes(work.rows * work.experts * element_bytes(Precision::fp32));
     const Bytes inputs = memory_traffic(Router<std::int64_t>{work.rows, work.width, work.experts, 0, work.precision});
     const Bytes choices = memory_traffic(work) - inputs;
-    return (*this)(logits) + gpu.launch + stream(logit_bytes + choices, chip, gpu.pass.router);
+    return (*this)(logits) + gpu.launch + pass_time(PassKind::router, logit_bytes + choices, Bytes(work.experts * element_bytes(Precision::fp32)), chip);
   }
-  Seconds operator()(const Embedding<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.embedding); }
-  Seconds operator()(const RmsNorm<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.rms_norm); }
-  Seconds operator()(const Rope<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.rope); }
-  Seconds operator()(const ResidualAdd<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.residual_add); }
-  Seconds operator()(const Activation<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.activation); }
-  Seconds operator()(const Permute<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.permute); }
-  Seconds operator()(const WeightedSum<std::int64_t>& work) const { return stream(memory_traffic(work), chip, gpu.pass.weighted_sum); }
+  Seconds operator()(const Embedding<std::int64_t>& work) const { return pass(PassKind::embedding, work); }
+  Seconds operator()(const RmsNorm<std::int64_t>& work) const { return pass(PassKind::rms_norm, work); }
+  Seconds operator()(const Rope<std::int64_t>& work) const { return pass(PassKind::rope, work); }
+  Seconds operator()(const ResidualAdd<std::int64_t>& work) const { return pass(PassKind::residual_add, work); }
+  Seconds operator()(const Activation<std::int64_t>& work) const { return pass(PassKind::activation, work); }
+  Seconds operator()(const Permute<std::int64_t>& work) const { return pass(PassKind::permute, work); }
+  Seconds operator()(const WeightedSum<std::int64_t>& work) const { return pass(PassKind::weighted_sum, work); }
 };
 
 struct IsEmpty {
@@ -274,6 +323,15 @@ void check_tiles(const std::vector<GemmTile>& tiles) {
   }
 }
 
+void check_passes(const PassEfficiency& pass) {
+  if (pass.cache) require(pass.cache->size > Bytes{}, "a GPU's cache holds something");
+  for (const PassKind kind : all_passes) {
+    require(is_share(pass[kind]), "a GPU's efficiencies lie in (0, 1]");
+    if (pass.cache && pass.cache->share[kind]) require(is_share(*pass.cache->share[kind]), "a GPU's efficiencies lie in (0, 1]");
+    if (pass.row[kind]) require(*pass.row[kind] > BytesPerSecond(0), "a block streams its row at some rate");
+  }
+}
+
 void check(const GpuSpec& gpu) {
   require(gpu.streaming_multiprocessors >= 1, "a GPU needs a streaming multiprocessor");
   require(gpu.memory_bandwidth > BytesPerSecond(0), "a GPU needs memory bandwidth");
@@ -289,12 +347,10 @@ void check(const GpuSpec& gpu) {
     require(is_share(gpu.gemm.grouped->memory), "a GPU's efficiencies lie in (0, 1]");
     require(gpu.gemm.grouped->tile_load > BytesPerSecond(0), "an SM needs a rate at which it takes in the operands of a tile");
   }
-  const PassEfficiency& pass = gpu.pass;
-  for (const double share : {gpu.gemm.sustained, sustained(gpu.gemm, Precision::fp8), gpu.gemm.memory, gpu.attention.sustained,
-                             gpu.attention.memory, pass.embedding, pass.rms_norm, pass.rope, pass.residual_add, pass.activation, pass.router,
-                             pass.permute, pass.weighted_sum}) {
+  for (const double share : {gpu.gemm.sustained, sustained(gpu.gemm, Precision::fp8), gpu.gemm.memory, gpu.attention.sustained, gpu.attention.memory}) {
     require(is_share(share), "a GPU's efficiencies lie in (0, 1]");
   }
+  check_passes(gpu.pass);
 }
 
 }  // namespace

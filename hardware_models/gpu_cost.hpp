@@ -35,8 +35,8 @@ class GpuCostModel {
   /// left (half at the least). Never falls when the load rises. The clock is taken to stay what it is.
   [[nodiscard]] Seconds time(const Kernel& kernel, const GpuLoad& load) const;
 
-  /// The roofline: max(flop / dense peak, traffic / specified bandwidth), each operand read from device memory once. time() is never less,
-  /// although operands that the kernel before left in the L2 cache could be read faster: the model has no cache.
+  /// The roofline: max(flop / dense peak, traffic / specified bandwidth), each operand read from device memory once. time() is never less:
+  /// what passes over memory find in the L2 cache comes at the memory's specified bandwidth at the most, though caches are faster.
   [[nodiscard]] Seconds floor(const Kernel& kernel) const;
 
   [[nodiscard]] const GpuSpec& gpu() const { return gpu_; }

@@ -205,14 +205,23 @@ Stage prefill_stage(const Measurements& all) {
   return {"attention prefill", prefill_parameters(depths.size() > 1), rows, rows};
 }
 
+/// Norms come first: they tell how much the cache holds. Only where the profile says how small passes run do small ones count.
 std::vector<Stage> pass_stages(const hw::GpuSpec& base, const Measurements& all) {
   std::vector<Stage> stages;
-  for (const char* name : {"embedding", "rms_norm", "rope", "residual_add", "activation", "router", "permute", "weighted_sum"}) {
+  std::vector<GpuParameter> cache = pass_cache_parameters(base);
+  for (const hw::PassKind pass : {hw::PassKind::rms_norm, hw::PassKind::embedding, hw::PassKind::rope, hw::PassKind::residual_add,
+                                  hw::PassKind::activation, hw::PassKind::router, hw::PassKind::permute, hw::PassKind::weighted_sum}) {
+    const std::string name(name_of(pass));
     RowList rows;
     for (const KernelMeasurement& row : all.kernels) {
-      if (begins(row.kind, std::string(name) + ' ')) rows.push_back(&row);
+      if (begins(row.kind, name + ' ')) rows.push_back(&row);
     }
-    if (!rows.empty()) stages.push_back({name, {pass_parameter(name)}, long_enough(rows, base), rows});
+    if (rows.empty()) continue;
+    std::vector<GpuParameter> parameters{pass_parameter(pass)};
+    for (GpuParameter& more : small_pass_parameters(base, pass)) parameters.push_back(std::move(more));
+    if (parameters.size() > 1) std::move(cache.begin(), cache.end(), std::back_inserter(parameters)), cache.clear();
+    RowList fitted = parameters.size() > 1 ? rows : long_enough(rows, base);
+    stages.push_back({name, std::move(parameters), std::move(fitted), rows});
   }
   return stages;
 }

@@ -21,6 +21,7 @@ std::string text_of(const hw::JsonNode& object, std::string_view key) {
 std::string constant_text(GpuParameter::Form form, double value) {
   if (form == GpuParameter::Form::seconds) return duration_text(value);
   if (form == GpuParameter::Form::rate) return rate_text(value);
+  if (form == GpuParameter::Form::bytes) return bytes_text(value);
   if (form == GpuParameter::Form::whole) return fmt::format("{:.0f}", value);
   return value == 0 || value >= 0.01 ? fmt::format("{:.3f}", value) : fmt::format("{:.2g}", value);
 }
@@ -67,6 +68,7 @@ std::string source_text(const std::string& group, const GpuCalibration& fit, con
 ProfileChange change_of(const FittedConstant& c) {
   if (c.form == GpuParameter::Form::seconds) return {c.pointer, duration_text(c.value)};
   if (c.form == GpuParameter::Form::rate) return {c.pointer, rate_text(c.value)};
+  if (c.form == GpuParameter::Form::bytes) return {c.pointer, bytes_text(c.value)};
   if (c.form == GpuParameter::Form::whole) return {c.pointer, static_cast<std::int64_t>(std::llround(c.value))};
   return {c.pointer, rounded_share(c.value)};
 }

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <map>
-#include <stdexcept>
 #include <utility>
 
 namespace fabricast::validation {
@@ -15,6 +13,8 @@ using Form = GpuParameter::Form;
 using hw::GpuSpec;
 
 constexpr double least_tile_load = 1e9, most_tile_load = 1e12, tile_load_step = 2e9;   // of an SM; an H100's L2 cache gives each some tens of GB/s
+constexpr double least_row_rate = 1e8, most_row_rate = 1e12, row_rate_step = 1e8;      // of the block that works on a row
+constexpr double least_cache = 1e6, most_cache = 1e9, cache_step = 2e5;
 constexpr double least_share = 0.01, least_pass_share = 1e-5;   // as gpu_config.cpp reads them
 
 /// A number that the specification holds as a double.
@@ -35,15 +35,12 @@ GpuParameter whole(std::string pointer, std::function<std::int64_t&(GpuSpec&)> f
           [field](GpuSpec& gpu, double value) { field(gpu) = std::llround(value); }};
 }
 
-double& pass_field(hw::PassEfficiency& pass, const std::string& name) {
-  const std::map<std::string, double*> fields{{"embedding", &pass.embedding},       {"rms_norm", &pass.rms_norm},
-                                              {"rope", &pass.rope},                 {"residual_add", &pass.residual_add},
-                                              {"activation", &pass.activation},     {"router", &pass.router},
-                                              {"permute", &pass.permute},           {"weighted_sum", &pass.weighted_sum}};
-  const auto found = fields.find(name);
-  if (found == fields.end()) throw std::invalid_argument("no pass over memory is called " + name);
-  return *found->second;
+GpuParameter rate(std::string pointer, std::function<BytesPerSecond&(GpuSpec&)> field, double least, double most, double step) {
+  return {std::move(pointer), Form::rate, least, most, step, [field](GpuSpec gpu) { return field(gpu).value(); },
+          [field](GpuSpec& gpu, double value) { field(gpu) = BytesPerSecond(value); }};
 }
+
+std::string pointer_to(hw::PassKind pass, const char* group = "") { return fmt::format("/pass/{}{}", group, name_of(pass)); }
 
 }  // namespace
 
@@ -81,9 +78,8 @@ std::vector<GpuParameter> fp8_parameters() {
 std::vector<GpuParameter> grouped_parameters(const GpuSpec& base) {
   if (!base.gemm.grouped) return {};
   return {share("/gemm/grouped/memory", [](GpuSpec& gpu) -> double& { return gpu.gemm.grouped->memory; }),
-          {"/gemm/grouped/tile_load", Form::rate, least_tile_load, most_tile_load, tile_load_step,
-           [](GpuSpec gpu) { return gpu.gemm.grouped->tile_load.value(); },
-           [](GpuSpec& gpu, double value) { gpu.gemm.grouped->tile_load = BytesPerSecond(value); }}};
+          rate("/gemm/grouped/tile_load", [](GpuSpec& gpu) -> BytesPerSecond& { return gpu.gemm.grouped->tile_load; }, least_tile_load,
+               most_tile_load, tile_load_step)};
 }
 
 std::vector<GpuParameter> prefill_parameters(bool knows_depth) {
@@ -101,15 +97,35 @@ std::vector<GpuParameter> decode_parameters() {
 }
 
 /// A host's scalar passes, its router's above all, reach thousandths of what its copies do.
-GpuParameter pass_parameter(const std::string& name) {
-  GpuParameter result = share("/pass/" + name, [name](GpuSpec& gpu) -> double& { return pass_field(gpu.pass, name); });
+GpuParameter pass_parameter(hw::PassKind pass) {
+  GpuParameter result = share(pointer_to(pass), [pass](GpuSpec& gpu) -> double& { return gpu.pass[pass]; });
   result.least = least_pass_share;
   result.step = result.least / 2;
   return result;
 }
 
+std::vector<GpuParameter> small_pass_parameters(const GpuSpec& base, hw::PassKind pass) {
+  std::vector<GpuParameter> result;
+  if (base.pass.cache && base.pass.cache->share[pass]) {
+    result.push_back(share(pointer_to(pass, "cache/"), [pass](GpuSpec& gpu) -> double& { return *gpu.pass.cache->share[pass]; }));
+    result.back().least = least_pass_share;
+  }
+  if (base.pass.row[pass]) {
+    result.push_back(rate(pointer_to(pass, "row/"), [pass](GpuSpec& gpu) -> BytesPerSecond& { return *gpu.pass.row[pass]; }, least_row_rate,
+                          most_row_rate, row_rate_step));
+  }
+  return result;
+}
+
+std::vector<GpuParameter> pass_cache_parameters(const GpuSpec& base) {
+  if (!base.pass.cache) return {};
+  return {{"/pass/cache/size", Form::bytes, least_cache, most_cache, cache_step,
+           [](GpuSpec gpu) { return static_cast<double>(gpu.pass.cache->size.value()); },
+           [](GpuSpec& gpu, double value) { gpu.pass.cache->size = Bytes(std::llround(value)); }}};
+}
+
 GpuParameter moe_pass_parameter() {
-  GpuParameter both = pass_parameter("permute");
+  GpuParameter both = pass_parameter(hw::PassKind::permute);
   both.set = [](GpuSpec& gpu, double value) { gpu.pass.permute = gpu.pass.weighted_sum = value; };
   return both;
 }

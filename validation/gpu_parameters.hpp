@@ -11,7 +11,7 @@
 namespace fabricast::validation {
 
 struct GpuParameter {
-  enum class Form : std::uint8_t { share, seconds, whole, rate };   // how the profile writes it: 0.85, "1.2 us", 121, "90 GB/s"
+  enum class Form : std::uint8_t { share, seconds, whole, rate, bytes };   // how the profile writes it: 0.85, "1.2 us", 121, "90 GB/s", "38 MB"
   std::string pointer;            // in the profile: "/gemm/sustained"
   Form form;
   double least, most, step;
@@ -27,8 +27,12 @@ struct GpuParameter {
 [[nodiscard]] std::vector<GpuParameter> grouped_parameters(const hw::GpuSpec& base);
 [[nodiscard]] std::vector<GpuParameter> prefill_parameters(bool knows_depth);
 [[nodiscard]] std::vector<GpuParameter> decode_parameters();
-/// The share of memory bandwidth of a pass: "rms_norm", "permute", …
-[[nodiscard]] GpuParameter pass_parameter(const std::string& name);
+/// The share of memory bandwidth that a pass reaches on large inputs.
+[[nodiscard]] GpuParameter pass_parameter(hw::PassKind pass);
+/// What decides about its small inputs, where the profile has it: its share in the cache, and the rate of a row.
+[[nodiscard]] std::vector<GpuParameter> small_pass_parameters(const hw::GpuSpec& base, hw::PassKind pass);
+/// The cache that passes see; none where the profile has none.
+[[nodiscard]] std::vector<GpuParameter> pass_cache_parameters(const hw::GpuSpec& base);
 /// permute and weighted_sum moved together, for sources that time them together.
 [[nodiscard]] GpuParameter moe_pass_parameter();
 

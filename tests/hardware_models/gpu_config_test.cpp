@@ -84,6 +84,20 @@ TEST_CASE("a rate of grouped GEMMs without its unit or a share above one is refu
   CHECK(mentions(complaint(gpu), "/gemm/grouped/memory"));
 }
 
+TEST_CASE("what small passes do is optional, and refused with its place where it cannot be") {
+  const GpuSpec h100 = read_gpu(shipped("h100_sxm_80gb"));
+  REQUIRE(h100.pass.cache.has_value());
+  CHECK(h100.pass.cache->share.rms_norm.value_or(0) > h100.pass.rms_norm);
+  CHECK_FALSE(h100.pass.cache->share.permute.has_value());
+  CHECK_FALSE(read_gpu(shipped("b200_sxm_180gb")).pass.cache.has_value());
+  JsonNode gpu = shipped("h100_sxm_80gb");
+  at(gpu, {"pass", "cache", "size"}).value = 39.0;
+  CHECK(mentions(complaint(gpu), "/pass/cache/size"));
+  gpu = shipped("h100_sxm_80gb");
+  at(gpu, {"pass", "row", "rope"}).value = std::string("15 GB");
+  CHECK(mentions(complaint(gpu), "/pass/row/rope"));
+}
+
 TEST_CASE("a share above one is refused with its place") {
   JsonNode gpu = shipped("h100_sxm_80gb");
   at(gpu, {"gemm", "sustained"}).value = 85.4;

@@ -289,6 +289,32 @@ TEST_CASE("decoding a long context takes the time of reading its keys and values
   CHECK(time_of(gpu, decode) <= 1.15 * reading);
 }
 
+// 1 GB/s from memory, of which a norm reaches half, in the cache 0.8; the cache holds 1 MB. What half of it fills is all there; of streaming
+// x = 2 times the cache, h = exp(-2·(1 - h)) stays: 0.2032.
+TEST_CASE("a pass streams from the cache what random replacement leaves there of its traffic") {
+  GpuSpec gpu = plain_gpu();
+  gpu.memory_bandwidth = BytesPerSecond(1e9);
+  gpu.pass.rms_norm = 0.5;
+  gpu.pass.cache = PassCache{Bytes(1'000'000), {}};
+  const auto norm = [&](double megabytes) { return time_of(gpu, RmsNorm<std::int64_t>{static_cast<std::int64_t>(megabytes * 250), 1000, bf16}); };
+  CHECK(norm(0.5) == doctest::Approx(0.5e-3 / 0.5).epsilon(0.01));   // no rate of its own in the cache
+  gpu.pass.cache->share.rms_norm = 0.8;
+  CHECK(norm(0.5) == doctest::Approx(0.5e-3 / 0.8).epsilon(0.01));
+  CHECK(norm(1.0) == doctest::Approx(1.0e-3 / 0.8).epsilon(0.07));
+  CHECK(norm(2.0) == doctest::Approx(2.0e-3 * (0.2032 / 0.8 + 0.7968 / 0.5)).epsilon(0.01));
+  CHECK(norm(50.0) == doctest::Approx(50.0e-3 / 0.5).epsilon(0.001));
+}
+
+// A row of 6 kB at 6 GB/s takes 1 us, however few there are; a hundred fill the memory's 10 GB/s for longer.
+TEST_CASE("a pass takes no less than the block of one row does") {
+  GpuSpec gpu = plain_gpu();
+  gpu.memory_bandwidth = BytesPerSecond(10e9);
+  gpu.pass.row.residual_add = BytesPerSecond(6e9);
+  const double row = 3.0 * 2 * 1000 / 6e9;
+  CHECK(time_of(gpu, ResidualAdd<std::int64_t>{1, 1000, bf16}) == doctest::Approx(row).epsilon(1e-9));
+  CHECK(time_of(gpu, ResidualAdd<std::int64_t>{100, 1000, bf16}) == doctest::Approx(100.0 * 6000 / 10e9).epsilon(1e-9));
+}
+
 TEST_CASE("no rows, no time") {
   const GpuCostModel h100(shipped("h100_sxm_80gb"));
   for (const Kernel& kernel : {Kernel(Gemm<std::int64_t>{0, 64, 64, bf16}), Kernel(GroupedGemm<ExpertRowCounts>{{0, 0}, 64, 64, bf16}),
@@ -332,6 +358,8 @@ TEST_CASE("more rows never take less time") {
       CHECK(model.time(Attention<std::int64_t>{m, 1, n, 32, 8, 128, true, bf16}) <=
             model.time(Attention<std::int64_t>{more, 1, n, 32, 8, 128, true, bf16}));
       CHECK(model.time(Router<std::int64_t>{m, k, 64, 2, bf16}) <= model.time(Router<std::int64_t>{more, k, 64, 2, bf16}));
+      CHECK(model.time(RmsNorm<std::int64_t>{m, k, bf16}) <= model.time(RmsNorm<std::int64_t>{more, k, bf16}));
+      CHECK(model.time(Activation<std::int64_t>{m, k, true, bf16}) <= model.time(Activation<std::int64_t>{more, k, true, bf16}));
     }
   }
 }
@@ -351,6 +379,12 @@ TEST_CASE("a specification that no chip can have is refused") {
   CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
   gpu = plain_gpu();
   gpu.contention = 0.6;
+  CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
+  gpu = plain_gpu();
+  gpu.pass.cache = PassCache{};
+  CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
+  gpu = plain_gpu();
+  gpu.pass.row.rope = BytesPerSecond(0);
   CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
   gpu = grouped_gpu();
   gpu.gemm.grouped->tile_load = BytesPerSecond(0);

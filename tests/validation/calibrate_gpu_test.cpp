@@ -102,6 +102,42 @@ void check_constants(const hw::GpuSpec& gpu, double relative) {
   CHECK(gpu.pass.rms_norm == doctest::Approx(real.pass.rms_norm).epsilon(relative));
 }
 
+TEST_CASE("what the cache holds, how fast it is and what a row takes come back from passes of many sizes") {
+  hw::GpuSpec chip = truth(), base = truth();
+  chip.pass.cache = base.pass.cache = hw::PassCache{Bytes(30'000'000), {}};
+  chip.pass.cache->share.rms_norm = 0.9;
+  chip.pass.row.rms_norm = BytesPerSecond(8e9);
+  base.pass.rms_norm = 0.4;
+  base.pass.cache->size = Bytes(50'000'000);
+  base.pass.cache->share.rms_norm = 0.5;
+  base.pass.row.rms_norm = BytesPerSecond(20e9);
+  Measurements rows;
+  const hw::GpuCostModel model(chip, hw::Duty::alone);
+  ir::SplitMix64 random(5);
+  int line = 0;
+  for (std::int64_t tokens = 1; tokens <= 16384; tokens += 1 + tokens / 16) {
+    const double uniform = static_cast<double>(random.next() >> 11) * 0x1p-53 - 0.5;
+    const hw::Kernel norm = hw::RmsNorm<std::int64_t>{tokens, 8192, Precision::bf16};
+    rows.kernels.push_back(single(norm, model.time(norm) * std::exp(0.03 / deviation_of_uniform * uniform), {"made_up", ++line}));
+  }
+  const hw::PassEfficiency pass = calibrate_gpu(base, rows).gpu.pass;
+  CHECK(pass.rms_norm == doctest::Approx(0.6).epsilon(0.05));
+  CHECK(pass.cache->share.rms_norm.value_or(0) == doctest::Approx(0.9).epsilon(0.05));
+  CHECK(static_cast<double>(pass.cache->size.value()) == doctest::Approx(30e6).epsilon(0.1));
+  CHECK(pass.row.rms_norm.value_or(BytesPerSecond(0)).value() == doctest::Approx(8e9).epsilon(0.05));
+}
+
+TEST_CASE("kinds that only the base's record has are another chip's") {
+  hw::GpuSpec base = start();
+  base.calibration = calibrate_gpu(start(), measured(0.03)).gpu.calibration;
+  Measurements norms = measured(0.03);
+  std::erase_if(norms.kernels, [](const KernelMeasurement& row) { return row.kind != "rms_norm bf16"; });
+  const GpuCalibration other = calibrate_gpu(base, norms, "another"), same = calibrate_gpu(base, norms);
+  CHECK(record(other, "gemm bf16").measured_on == std::optional<std::string>("made_up"));
+  CHECK_FALSE(record(other, "rms_norm bf16").measured_on.has_value());
+  CHECK_FALSE(record(same, "gemm bf16").measured_on.has_value());
+}
+
 TEST_CASE("constants come back within the noise, and what they miss is the noise") {
   const GpuCalibration fit = calibrate_gpu(start(), measured(0.03));
   check_constants(fit.gpu, 0.02);
