@@ -85,6 +85,12 @@ struct PassEfficiency : ByPass<double> {
   PassEfficiency() { for (const PassKind pass : all_passes) (*this)[pass] = 1.0; }
 };
 
+/// What a kernel loses to communication kernels that run beside it, of what those hold and draw. Measured; unless it was, all of it.
+struct Interference {
+  double sms = 1.0;                      // less where a block of the kernel fits beside theirs on an SM
+  double memory = 1.0;                   // more where two streams disturb each other
+};
+
 /// Everything from `launch` on is measured; each file in configs/gpus says where it comes from. The defaults are an ideal chip: a bare
 /// roofline.
 struct GpuSpec {
@@ -98,6 +104,7 @@ struct GpuSpec {
   GemmEfficiency gemm;
   AttentionEfficiency attention;
   PassEfficiency pass;
+  Interference interference;
   double slowdown = 1.0;                 // of a faulty chip: every kernel takes so many times as long
   CalibrationRecord calibration;         // of profiles that `fabricast calibrate` wrote
 };

@@ -17,6 +17,7 @@ constexpr IntegerRange step_range{0, 1 << 20};
 constexpr double least_share = 1e-3, least_pass_share = 1e-5;   // a host computes some passes element by element
 constexpr double most_contention = 0.5;   // above it, time could fall as work is added
 constexpr double most_throttle = 10.0;
+constexpr double most_memory_interference = 4.0;
 
 double share(ObjectReader& reader, std::string_view key) { return reader.number(key, least_share, 1.0); }
 
@@ -116,6 +117,15 @@ PassEfficiency read_pass(const JsonNode& node) {
   return pass;
 }
 
+Interference read_interference(const JsonNode& node) {
+  ObjectReader reader(node);
+  Interference interference;
+  interference.sms = reader.optional_number("sms", 0.0, 1.0).value_or(interference.sms);
+  interference.memory = reader.optional_number("memory", 0.0, most_memory_interference).value_or(interference.memory);
+  reader.finish();
+  return interference;
+}
+
 }  // namespace
 
 GpuSpec read_gpu(const JsonNode& node) {
@@ -131,6 +141,7 @@ GpuSpec read_gpu(const JsonNode& node) {
   gpu.gemm = read_gemm(reader.child("gemm"));
   gpu.attention = read_attention(reader.child("attention"));
   gpu.pass = read_pass(reader.child("pass"));
+  if (const JsonNode* interference = reader.optional_child("interference")) gpu.interference = read_interference(*interference);
   if (const JsonNode* calibration = reader.optional_child("calibration")) gpu.calibration = read_calibration(*calibration);
   reader.finish();
   return gpu;

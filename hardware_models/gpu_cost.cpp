@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cmath>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -37,8 +38,9 @@ struct Chip {
 
 /// One SM is always left. Between two that both want all of the memory bandwidth each gets half, so a kernel never has less than that.
 Chip what_is_left(const GpuSpec& gpu, const GpuLoad& load) {
-  const std::int64_t free_sms = std::max<std::int64_t>(gpu.streaming_multiprocessors - load.streaming_multiprocessors, 1);
-  return {gpu, free_sms, std::max(gpu.memory_bandwidth - load.memory_bandwidth, gpu.memory_bandwidth / 2.0)};
+  const double held_sms = static_cast<double>(load.streaming_multiprocessors) * gpu.interference.sms;
+  const std::int64_t free_sms = std::max<std::int64_t>(gpu.streaming_multiprocessors - std::llround(held_sms), 1);
+  return {gpu, free_sms, std::max(gpu.memory_bandwidth - load.memory_bandwidth * gpu.interference.memory, gpu.memory_bandwidth / 2.0)};
 }
 
 /// What one SM does at `share` of the peak.
@@ -340,6 +342,7 @@ void check(const GpuSpec& gpu) {
   require(gpu.gemm.throttle >= 0.0 && gpu.gemm.prologue_k >= 0 && gpu.gemm.split_k >= 0, "a GPU's GEMM overheads cannot be negative");
   require(gpu.attention.tile_rows >= 1 && gpu.attention.prologue_keys >= 0 && gpu.attention.softmax_depth >= 0,
           "a GPU's attention overheads cannot be negative");
+  require(gpu.interference.sms >= 0.0 && gpu.interference.sms <= 1.0 && gpu.interference.memory >= 0.0, "a kernel loses no more SMs than are held");
   require(gpu.slowdown >= 1.0, "a slow GPU takes longer, not less");
   check_tiles(gpu.gemm.tiles);
   if (gpu.gemm.grouped) {

@@ -132,7 +132,7 @@ StageFit fit_stage(const hw::GpuSpec& base, const Stage& stage, const RowList& a
   std::vector<GpuParameter> parameters = stage.parameters;
   parameters.resize(std::min(parameters.size(), std::max(std::size_t{1}, rows.size() / rows_per_constant)));
   parameters = with_constants(std::move(parameters), rows);
-  if (parameters.empty()) return {base, {}, 0};
+  if (parameters.empty() || rows.empty()) return {base, {}, 0};
   FitResult fit = fit_once(base, parameters, rows);
   StageFit result{base, {}, fit.iterations};
   std::vector<GpuParameter> determined;
@@ -251,7 +251,34 @@ Stage costs_stage(const Measurements& all, const std::string& kind) {
   return {kind, {}, rows, rows};
 }
 
-std::vector<Stage> stages_of(const hw::GpuSpec& base, const Measurements& all) {
+/// What an all-gather's kernel reads and writes per byte that its GPU receives: kernel_footprint.cpp's 1 for a byte sent and 2 for one received,
+/// of which a ring has as many.
+constexpr double traffic_per_byte_received = 3.0;
+
+/// Kernels beside communication, as rows of kinds of their own.
+std::vector<KernelMeasurement> rows_beside(const hw::GpuSpec& base, const Measurements& all) {
+  std::vector<KernelMeasurement> rows;
+  for (const InterferenceMeasurement& entry : all.interference) {
+    KernelMeasurement row = single(entry.compute, entry.beside, entry.place);
+    if (!can_run(row, base)) continue;
+    row.kind = "beside communication: " + row.kind;
+    row.beside = Beside{{entry.communication_sms, entry.memory.value_or(entry.communication * traffic_per_byte_received)}, entry.alone};
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+/// Last, since its rows are slowdowns by the constants of all other stages. A host sets no processors aside and is told no traffic: it is
+/// judged only.
+Stage interference_stage(const Measurements& all, const std::vector<KernelMeasurement>& beside) {
+  const bool told = std::any_of(all.interference.begin(), all.interference.end(),
+                                [](const InterferenceMeasurement& entry) { return entry.communication_sms > 0 || entry.memory; });
+  RowList judged;
+  for (const KernelMeasurement& row : beside) judged.push_back(&row);
+  return {"interference", interference_parameters(), told ? judged : RowList{}, judged};
+}
+
+std::vector<Stage> stages_of(const hw::GpuSpec& base, const Measurements& all, const std::vector<KernelMeasurement>& beside) {
   std::vector<Stage> stages;
   stages.push_back(gemm_stage(base, all));
   const RowList fp8 = first_of(all, {{"gemm fp8", "grouped_gemm fp8"}, {"gemm fp8 blockwise", "grouped_gemm fp8 blockwise"}});
@@ -263,6 +290,7 @@ std::vector<Stage> stages_of(const hw::GpuSpec& base, const Measurements& all) {
   stages.push_back({"attention decode", decode_parameters(), holds_costs ? decode : long_enough(decode, base), decode});
   for (Stage& pass : pass_stages(base, all)) stages.push_back(std::move(pass));
   add_moe_stages(base, all, stages);
+  stages.push_back(interference_stage(all, beside));
   stages.erase(std::remove_if(stages.begin(), stages.end(), [](const Stage& stage) { return stage.judged.empty(); }), stages.end());
   return stages;
 }
@@ -331,25 +359,6 @@ void judge_the_rest(const hw::GpuSpec& gpu, const Measurements& all, const std::
   for (const Row row : rest) held_out.add(all.system, *row, predicted(*row, model), folds.at(row->family));
 }
 
-/// What an all-gather's kernel reads and writes per byte that its GPU receives: kernel_footprint.cpp's 1 for a byte sent and 2 for one received,
-/// of which a ring has as many.
-constexpr double traffic_per_byte_received = 3.0;
-
-/// The model of a kernel beside communication has no constant of its own: SMs and bandwidth that are held are gone. So it is judged by the
-/// slowdown alone: what the kernel took alone, times what the model makes of the load.
-void judge_interference(const hw::GpuSpec& gpu, const Measurements& all, HeldOut& held_out) {
-  const hw::GpuCostModel model(gpu, hw::Duty::alone);
-  int fold = 0;
-  for (const InterferenceMeasurement& row : all.interference) {
-    KernelMeasurement beside = single(row.compute, row.beside, row.place);
-    if (!can_run(beside, gpu)) continue;
-    const hw::GpuLoad load{row.communication_sms, row.memory.value_or(row.communication * traffic_per_byte_received)};
-    const Seconds predicted_time = row.alone * (model.time(row.compute, load) / model.time(row.compute));
-    beside.kind = "beside communication: " + beside.kind;
-    held_out.add(all.system, beside, predicted_time, fold++ % static_cast<int>(most_folds));
-  }
-}
-
 /// A slip of the unit shows in all rows of a kind at once; single wild rows are for the robust fit.
 void check_units(const hw::GpuSpec& base, const Measurements& all) {
   const hw::GpuCostModel model(base, hw::Duty::alone);
@@ -401,7 +410,8 @@ GpuCalibration calibrate_gpu(const hw::GpuSpec& base, const Measurements& measur
   }
   HeldOut held_out;
   std::set<std::string> done, in_sample;
-  for (const Stage& stage : stages_of(result.gpu, measurements)) {
+  const std::vector<KernelMeasurement> beside = rows_beside(base, measurements);
+  for (const Stage& stage : stages_of(result.gpu, measurements, beside)) {
     const hw::GpuSpec before = result.gpu;
     StageFit fit = fit_stage(before, stage, stage.fitted);
     const std::size_t folds = cross_validate(before, stage, measurements.system, held_out, in_sample);
@@ -411,7 +421,6 @@ GpuCalibration calibrate_gpu(const hw::GpuSpec& base, const Measurements& measur
     result.gpu = std::move(fit.gpu);
   }
   judge_the_rest(result.gpu, measurements, done, held_out);
-  judge_interference(result.gpu, measurements, held_out);
   held_out.add_records(result.gpu.calibration, in_sample);
   result.held_out = std::move(held_out).take();
   if (name && *name != base.name) mark_borrowed(result.gpu.calibration, result.held_out, base.name);

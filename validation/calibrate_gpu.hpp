@@ -36,8 +36,8 @@ struct GpuCalibration {
 };
 
 /// Stages, each with the constants of the ones before: launch (taken as measured), GEMM and grouped GEMM together, fp8 apart, attention
-/// (prefill, then decoding), each pass over memory, MoE layers. Kinds that no stage fits (another kernel's attention, say) are judged only,
-/// and so are kernels beside communication ("beside communication: gemm bf16"), since what the model takes from them is no constant.
+/// (prefill, then decoding), each pass over memory, MoE layers, interference (of slowdowns, "beside communication: gemm bf16"). Kinds that no
+/// stage fits (another kernel's attention, say) are judged only, and so is interference on a host.
 /// Rows are residuals log(predicted / measured). Families are dealt to at most five folds by a hash of their name.
 /// Throws hw::ConfigError where rows cannot be what they say: times far below the chip's peak or far above its roofline throughout.
 /// `name` of the chip measured (default: the base's): where it is another, kinds that only the base's record has are marked as the base's.

@@ -15,6 +15,7 @@ using hw::GpuSpec;
 constexpr double least_tile_load = 1e9, most_tile_load = 1e12, tile_load_step = 2e9;   // of an SM; an H100's L2 cache gives each some tens of GB/s
 constexpr double least_row_rate = 1e8, most_row_rate = 1e12, row_rate_step = 1e8;      // of the block that works on a row
 constexpr double least_cache = 1e6, most_cache = 1e9, cache_step = 2e5;
+constexpr double most_memory_lost = 4.0, sms_step = 0.05;   // whole SMs: a small step would change nothing
 constexpr double least_share = 0.01, least_pass_share = 1e-5;   // as gpu_config.cpp reads them
 
 /// A number that the specification holds as a double.
@@ -122,6 +123,14 @@ std::vector<GpuParameter> pass_cache_parameters(const GpuSpec& base) {
   return {{"/pass/cache/size", Form::bytes, least_cache, most_cache, cache_step,
            [](GpuSpec gpu) { return static_cast<double>(gpu.pass.cache->size.value()); },
            [](GpuSpec& gpu, double value) { gpu.pass.cache->size = Bytes(std::llround(value)); }}};
+}
+
+std::vector<GpuParameter> interference_parameters() {
+  std::vector<GpuParameter> result{share("/interference/memory", [](GpuSpec& gpu) -> double& { return gpu.interference.memory; }, most_memory_lost),
+                                   share("/interference/sms", [](GpuSpec& gpu) -> double& { return gpu.interference.sms; })};
+  for (GpuParameter& parameter : result) parameter.least = 0.0;
+  result.back().step = sms_step;
+  return result;
 }
 
 GpuParameter moe_pass_parameter() {

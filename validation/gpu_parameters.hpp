@@ -33,6 +33,8 @@ struct GpuParameter {
 [[nodiscard]] std::vector<GpuParameter> small_pass_parameters(const hw::GpuSpec& base, hw::PassKind pass);
 /// The cache that passes see; none where the profile has none.
 [[nodiscard]] std::vector<GpuParameter> pass_cache_parameters(const hw::GpuSpec& base);
+/// What is lost of the memory that communication draws, and of the SMs that it holds.
+[[nodiscard]] std::vector<GpuParameter> interference_parameters();
 /// permute and weighted_sum moved together, for sources that time them together.
 [[nodiscard]] GpuParameter moe_pass_parameter();
 

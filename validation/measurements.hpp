@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hardware_models/collectives.hpp"
+#include "hardware_models/gpu_cost.hpp"
 #include "hardware_models/kernels.hpp"
 #include "hardware_models/units.hpp"
 #include "runtime/machine.hpp"
@@ -33,6 +34,12 @@ struct SourceCost {
   double units = 1.0;
 };
 
+/// What ran on the GPU beside a kernel, and what the kernel takes without.
+struct Beside {
+  hw::GpuLoad load;
+  Seconds alone;
+};
+
 /// One measured time of one or more kernels that ran one after another. A source may time more than the kernels: a pass over memory of
 /// its own (`streamed`, at `streamed_share` of the memory's bandwidth) and `costs` of its own.
 struct KernelMeasurement {
@@ -44,6 +51,7 @@ struct KernelMeasurement {
   std::vector<SourceCost> costs;
   Seconds seconds;
   Place place;
+  std::optional<Beside> beside = {};
   std::int64_t concurrent = 1;    // ranks that ran it at once on one machine; `seconds` is what it cost each
 };
 

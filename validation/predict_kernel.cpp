@@ -14,6 +14,14 @@ FlopPerSecond peak_for(const hw::Kernel& kernel, const hw::GpuSpec& gpu) { retur
 
 Seconds predicted(const KernelMeasurement& row, const hw::GpuCostModel& gpu) {
   Seconds time(0);
+  if (row.beside) {
+    Seconds slowed(0);
+    for (const Term& term : row.terms) {
+      time += gpu.time(term.kernel) * term.times;
+      slowed += gpu.time(term.kernel, row.beside->load) * term.times;
+    }
+    return row.beside->alone * (slowed / time);
+  }
   for (const Term& term : row.terms) time += gpu.time(term.kernel) * term.times;
   if (row.streamed > Bytes(0)) time += row.streamed / (gpu.gpu().memory_bandwidth * row.streamed_share);
   const auto& constants = gpu.gpu().calibration.constants;

@@ -6,7 +6,8 @@
 
 namespace fabricast::validation {
 
-/// Σ times · kernel + streamed bytes + Σ units · the source's costs (0 where the profile has none of that name).
+/// Σ times · kernel + streamed bytes + Σ units · the source's costs (0 where the profile has none of that name). Beside communication: what
+/// was measured without, times the slowdown.
 [[nodiscard]] Seconds predicted(const KernelMeasurement& row, const hw::GpuCostModel& gpu);
 
 /// The least time that the kernels' arithmetic needs at peak. Memory is no floor here: a small operand may come from the cache.

@@ -106,6 +106,18 @@ TEST_CASE("beside a communication kernel a pass runs on the memory bandwidth tha
   CHECK(beside(0.9e12) == doctest::Approx(alone / 0.5).epsilon(1e-12));
 }
 
+// Half of 8 held SMs are lost, of ten: ten tiles on six take two waves. Of 1 TB/s 1.5 times the 0.2 drawn are lost, and half at the most.
+TEST_CASE("a kernel loses the measured share of what communication holds and draws") {
+  GpuSpec gpu = plain_gpu();
+  gpu.interference = {0.5, 1.5};
+  gpu.memory_bandwidth = BytesPerSecond(1e12);
+  const GpuCostModel model(gpu);
+  const Kernel product = Gemm<std::int64_t>{640, 32, 1000, bf16}, pass = RmsNorm<std::int64_t>{1'000'000, 8, bf16};
+  CHECK(model.time(product, {8, {}}) / model.time(product) == doctest::Approx(2.0));
+  CHECK(model.time(pass, {0, BytesPerSecond(0.2e12)}) / model.time(pass) == doctest::Approx(1 / 0.7));
+  CHECK(model.time(pass, {0, BytesPerSecond(0.5e12)}) / model.time(pass) == doctest::Approx(2.0));
+}
+
 TEST_CASE("no kernel gets faster when more of its GPU is held") {
   const GpuCostModel model(shipped("h100_sxm_80gb"));
   Shapes shapes;

@@ -262,6 +262,40 @@ TEST_CASE("kernels beside communication are judged by their slowdown") {
   CHECK(record(fit, "gemm bf16").count == record(calibrate_gpu(truth(), measured(0.0)), "gemm bf16").count);
 }
 
+/// On the chip whose kernels lose 70 % of the SMs held and 1.4 times the traffic drawn: passes and products of several shapes, each beside four loads.
+Measurements measured_beside(double noise) {
+  hw::GpuSpec chip = truth();
+  chip.interference = {0.7, 1.4};
+  const hw::GpuCostModel model(chip, hw::Duty::alone);
+  Measurements rows = measured(0.0);
+  ir::SplitMix64 random(9);
+  for (const std::int64_t size : {2048, 4096, 6144, 8192, 12288}) {
+    const hw::Kernel product = hw::Gemm<std::int64_t>{8192, size, 8192, Precision::bf16}, pass = hw::RmsNorm<std::int64_t>{65536, size, Precision::bf16};
+    for (const hw::Kernel& kernel : {product, pass}) {
+      for (const auto& [sms, rate] : {std::pair{8, 0.2e12}, std::pair{20, 0.5e12}, std::pair{32, 0.3e12}, std::pair{16, 0.8e12}}) {
+        const hw::GpuLoad load{sms, BytesPerSecond(rate)};
+        const double uniform = static_cast<double>(random.next() >> 11) * 0x1p-53 - 0.5;
+        rows.interference.push_back({kernel, sms, BytesPerSecond(rate), model.time(kernel),
+                                     model.time(kernel, load) * std::exp(noise / deviation_of_uniform * uniform), {"made_up", 1}, BytesPerSecond(rate)});
+      }
+    }
+  }
+  return rows;
+}
+
+TEST_CASE("what communication takes from a kernel comes back, and is told apart from what it holds") {
+  const GpuCalibration fit = calibrate_gpu(truth(), measured_beside(0.01));
+  CHECK(fit.gpu.interference.sms == doctest::Approx(0.7).epsilon(0.1));
+  CHECK(fit.gpu.interference.memory == doctest::Approx(1.4).epsilon(0.05));
+  CHECK(record(fit, "beside communication: gemm bf16").median_error < 0.03);
+  CHECK(record(fit, "beside communication: rms_norm bf16").median_error < 0.03);
+  Measurements host = measured_beside(0.01);
+  for (InterferenceMeasurement& row : host.interference) row.communication_sms = 0, row.memory.reset();
+  const GpuCalibration judged = calibrate_gpu(truth(), host);
+  CHECK(judged.gpu.interference.memory == 1.0);
+  CHECK(record(judged, "beside communication: rms_norm bf16").count == 20);
+}
+
 TEST_CASE("one family cannot be held out, and the record says so") {
   Measurements one;
   for (const KernelMeasurement& row : measured(0.02).kernels) {
