@@ -13,6 +13,7 @@
 #include "validation/collective_bench.hpp"
 #include "validation/least_squares.hpp"
 #include "validation/lone_collective.hpp"
+#include "validation/measured_group.hpp"
 #include "validation/residual_record.hpp"
 
 namespace fabricast::validation {
@@ -249,15 +250,7 @@ Folds folds_among(const LibraryData& data) {
 Seconds simulated(const LibraryData& data, const hw::CollectiveSpec& spec, const CollectiveMeasurement& row) {
   hw::ClusterSpec cluster = data.cluster;
   cluster.collectives = spec;
-  CollectiveBench bench;
-  bench.kind = row.kind;
-  bench.algorithm = row.algorithm;
-  const bool pair = row.kind == hw::CollectiveKind::send;
-  const std::int64_t nodes = pair ? std::min<std::int64_t>(2, row.nodes) : row.nodes, in_node = pair ? (row.nodes > 1 ? 1 : 2) : row.gpus_per_node;
-  for (std::int64_t node = 0; node < nodes; ++node) {
-    for (std::int64_t slot = 0; slot < in_node; ++slot) bench.group.push_back(GpuId{static_cast<std::int32_t>(node * cluster.node.gpus + slot)});
-  }
-  return time_collective(cluster, bench, row.bytes).time;
+  return time_collective(cluster, bench_of(row, hw::Topology(cluster)), row.bytes).time;
 }
 
 /// Each row predicted by a fit to the others; where one fold is all there is, by the fit to itself.

@@ -8,6 +8,7 @@
 #include "hardware_models/cluster_config.hpp"
 #include "validation/collective_bench.hpp"
 #include "validation/experiment_document.hpp"
+#include "validation/measured_group.hpp"
 
 namespace fabricast::validation {
 
@@ -18,25 +19,6 @@ namespace {
 using hw::CollectiveKind;
 
 constexpr Bytes bandwidth_decides_in_node(std::int64_t{64} << 10), bandwidth_decides_across(std::int64_t{16} << 20);
-
-/// The first GPUs of the first nodes.
-std::vector<GpuId> first_gpus(std::int64_t nodes, std::int64_t in_node, const hw::Topology& topology) {
-  std::vector<GpuId> gpus;
-  for (std::int64_t node = 0; node < nodes; ++node) {
-    for (std::int64_t slot = 0; slot < in_node; ++slot) gpus.push_back(GpuId{static_cast<std::int32_t>(node * topology.gpus_per_node() + slot)});
-  }
-  return gpus;
-}
-
-CollectiveBench bench_of(const CollectiveMeasurement& row, const hw::Topology& topology) {
-  CollectiveBench bench;
-  bench.kind = row.kind;
-  bench.algorithm = row.algorithm;
-  const bool one_to_one = row.kind == CollectiveKind::send;   // to the next GPU, on the next node where there are several
-  bench.group = one_to_one ? first_gpus(std::min<std::int64_t>(row.nodes, 2), row.nodes > 1 ? 1 : 2, topology)
-                           : first_gpus(row.nodes, row.gpus_per_node, topology);
-  return bench;
-}
 
 std::string members_of(std::int64_t nodes, std::int64_t in_node) {
   return nodes == 1 ? fmt::format("{} GPUs", in_node) : fmt::format("{} x {} GPUs", nodes, in_node);

@@ -9,6 +9,7 @@
 
 #include "hardware_models/config_error.hpp"
 #include "sim/collective_plan.hpp"
+#include "validation/measured_group.hpp"
 
 namespace fabricast::validation {
 
@@ -32,14 +33,7 @@ std::vector<GpuId> members_of(const CollectiveMeasurement& row, const hw::Topolo
     refuse(row, fmt::format("the cluster has {} x {}; name one that is large enough with --cluster", topology.nodes(), topology.gpus_per_node()));
   }
   if (row.nodes * row.gpus_per_node < 2) refuse(row, "a collective has two members or more");
-  const bool one_to_one = row.kind == CollectiveKind::send;   // to the next GPU, on the next node where there are several
-  const std::int64_t nodes = one_to_one ? std::min<std::int64_t>(row.nodes, 2) : row.nodes;
-  const std::int64_t in_node = one_to_one ? (row.nodes > 1 ? 1 : 2) : row.gpus_per_node;
-  std::vector<GpuId> gpus;
-  for (std::int64_t node = 0; node < nodes; ++node) {
-    for (std::int64_t slot = 0; slot < in_node; ++slot) gpus.push_back(GpuId{static_cast<std::int32_t>(node * topology.gpus_per_node() + slot)});
-  }
-  return gpus;
+  return group_of(row, topology);
 }
 
 std::vector<Bytes> counts_of(CollectiveKind kind, Bytes size, std::size_t members) {
