@@ -10,6 +10,7 @@
 #include "validation/forecast.hpp"
 #include "validation/judge.hpp"
 #include "validation/measured_trace.hpp"
+#include "validation/rank_validation.hpp"
 #include "validation/trace_validation.hpp"
 
 namespace fabricast::tools {
@@ -24,6 +25,8 @@ class ValidateCommand final : public Command {
  private:
   [[nodiscard]] ExitCode judge_sets() const;
   [[nodiscard]] ExitCode judge_step(const std::string& trace) const;
+  [[nodiscard]] ExitCode judge_rank(const validation::Experiment& experiment, const validation::MeasuredTrace& measured, Rank rank,
+                                    std::optional<Output>& json) const;
 
   CommonOptions common_;
   std::vector<std::string> inputs_, kinds_;
@@ -35,7 +38,7 @@ class ValidateCommand final : public Command {
 ValidateCommand::ValidateCommand(Syntax& syntax) {
   syntax.arguments("sets", inputs_, "Measurements, published tables, or folders of them; with --trace the experiment that was measured",
                    "FILE|DIR");
-  syntax.option("--trace", trace_, "Measured step, as `fabricast execute --measured` writes it: judge the forecast op by op", "FILE");
+  syntax.option("--trace", trace_, "Measured step, as `fabricast execute --measured` writes it: judge the forecast op by op; of one rank (--slice): its computation", "FILE");
   syntax.option("--gpu", gpu_, "Profile for all kernels, whatever system they name", "FILE");
   syntax.option("--cluster", cluster_, "Cluster for all collectives, whatever system they name", "FILE");
   syntax.option("--configs", configs_, "Folder with the profiles and clusters of the systems that tables name", "DIR");
@@ -54,6 +57,20 @@ ValidateCommand::ValidateCommand(Syntax& syntax) {
       "  fabricast validate configs/experiments/ep64_tp2_tiny.json --trace measured.jsonl");
 }
 
+/// A slice runs without communication, and so does its forecast.
+ExitCode ValidateCommand::judge_rank(const validation::Experiment& experiment, const validation::MeasuredTrace& measured, Rank rank,
+                                     std::optional<Output>& json) const {
+  const validation::Forecast forecast = validation::forecast(experiment, {.interference = false});
+  const validation::RankValidation result =
+      validation::validate_rank(forecast.schedule, ir::of_each_rank(forecast.result.trace), measured, rank);
+  if (json) {
+    json->stream() << validation::to_json(result);
+    json->commit();
+  }
+  if (common_.prints_summary()) print(validation::summary(result, {colour_on_standard_output()}));
+  return ExitCode::success;
+}
+
 ExitCode ValidateCommand::judge_step(const std::string& trace_file) const {
   if (inputs_.size() != 1) throw UsageError("--trace judges one experiment, and " + std::to_string(inputs_.size()) + " were given");
   if (gpu_ || cluster_ || csv_ || rows_ || !system_.empty() || !kinds_.empty()) {
@@ -63,6 +80,7 @@ ExitCode ValidateCommand::judge_step(const std::string& trace_file) const {
   const validation::MeasuredTrace measured = validation::read_measured_trace(trace_file);
   std::optional<Output> json;
   if (common_.json) json.emplace(*common_.json);
+  if (const auto rank = validation::only_rank(measured)) return judge_rank(experiment, measured, *rank, json);
   const validation::Forecast forecast = validation::forecast(experiment, {});
   const ir::Trace trace = validation::as_trace(measured, forecast.schedule);
   validation::TraceValidation result =
