@@ -7,6 +7,8 @@ namespace fabricast::hw {
 
 namespace {
 
+constexpr std::int64_t shared_rows = 16;        // queries of a block that share a key head: the rows of the tensor cores' mma instruction (PTX)
+constexpr std::int64_t least_keys_of_block = 256;   // fitted: times at equal bytes part below it
 constexpr std::int64_t least_query_rows = 64;  // of a tile: the rows of Hopper's matrix instruction (PTX wgmma), fewer are padded
 
 /// How the queries of an attention kernel fall into tiles. Query heads that share a key head fill a tile together.
@@ -58,11 +60,29 @@ Seconds tiles_time(const TileCost& cost, const QueryTiles& tiles, double parts, 
   return beginnings + join(drained({cost.per_key, Seconds(0)}, tiles, parts, chip), memory, chip.gpu.contention);
 }
 
+/// launch + join(blocks · a block's time / SMs, reading + a block's least share + fill), where blocks that find their keys in the cache wait for
+/// no fill, and single blocks of one key head read it again and again, from the cache.
+Seconds decode_time(const Attention<std::int64_t>& work, const DecodeEfficiency& decode, const Chip& chip) {
+  const std::int64_t group = divide_up(work.heads, work.kv_heads);
+  const bool shared = group > 1 && group <= decode.most_shared;
+  const std::int64_t blocks = work.sequences * (shared ? work.kv_heads * divide_up(group, shared_rows) : work.heads);
+  const Seconds block = shared ? decode.shared_block : decode.single_block;
+  const Seconds working = block * std::max(1.0, static_cast<double>(blocks) / static_cast<double>(chip.streaming_multiprocessors));
+  const std::int64_t key_bytes = 2 * work.head_dim * element_bytes(work.precision);   // and its value
+  const Bytes keys(work.sequences * work.kv_heads * work.kv_length * key_bytes);
+  Seconds reading = stream(memory_traffic(work), chip, chip.gpu.attention.memory);
+  if (!shared && group > 1) reading = std::max(reading, static_cast<double>(group) * (keys / decode.shared_reads));
+  const double hits = chip.gpu.pass.cache ? hit_share(keys, chip.gpu.pass.cache->size) : 0.0;
+  const Seconds least_share = Bytes(std::min(work.kv_length, least_keys_of_block) * key_bytes) / decode.block_rate;
+  return join(working, reading + least_share + decode.fill * (1.0 - hits), chip.gpu.contention);
+}
+
 }  // namespace
 
 /// Tiles that hold all queries of a key head may split their keys over idle SMs (decoding); longer queries fill the chip by themselves.
 Seconds attention_time(const Attention<std::int64_t>& work, const Chip& chip) {
   const GpuSpec& gpu = chip.gpu;
+  if (work.query_length == 1 && gpu.attention.decode) return decode_time(work, *gpu.attention.decode, chip);
   const QueryTiles tiles = query_tiles(work, gpu.attention.tile_rows);
   const TileCost cost = tile_cost(work, tiles.rows, gpu);
   const Seconds memory = stream(memory_traffic(work), chip, gpu.attention.memory);

@@ -43,6 +43,16 @@ struct GemmEfficiency {
   std::optional<GroupedGemmEfficiency> grouped = std::nullopt;   // absent: grouped GEMMs run as GEMMs do
 };
 
+/// How fused attention runs where each sequence has one query (decoding). Blocks of an SM work on up to 16 queries that share a key head; where
+/// a key head has one query, or more than `most_shared`, on a query each. attention_cost.cpp has the equation.
+struct DecodeEfficiency {
+  Seconds shared_block{}, single_block{};   // an SM on a block of either kind, however few its keys
+  std::int64_t most_shared = 16;
+  BytesPerSecond block_rate{};              // at which one block streams its keys, of which it takes 256 at the least
+  Seconds fill{};                           // until a stream from memory flows, and after it has ended
+  BytesPerSecond shared_reads{};            // of all SMs together, when single blocks read the same keys from the cache
+};
+
 /// How fused attention runs. A tile is `tile_rows` queries of one head against all the keys that they see.
 struct AttentionEfficiency {
   double sustained = 1.0;           // share of peak that the matrix products of a long, deep head would reach
@@ -50,6 +60,7 @@ struct AttentionEfficiency {
   std::int64_t prologue_keys = 0;   // a tile costs as much as its keys + this many
   std::int64_t softmax_depth = 0;   // exponentials cost each score as much as this many elements of head_dim
   double memory = 1.0;              // share of memory_bandwidth that streaming K and V reaches
+  std::optional<DecodeEfficiency> decode = std::nullopt;   // absent: as tiles of longer queries, whose keys are split over idle SMs
 };
 
 /// Kernels that stream their rows through the chip once.

@@ -76,6 +76,19 @@ GemmEfficiency read_gemm(const JsonNode& node) {
   return gemm;
 }
 
+DecodeEfficiency read_decode(const JsonNode& node) {
+  ObjectReader reader(node);
+  DecodeEfficiency decode;
+  decode.shared_block = reader.duration("shared_block");
+  decode.single_block = reader.duration("single_block");
+  decode.most_shared = reader.integer("most_shared", {1, 1 << 20});
+  decode.block_rate = reader.bandwidth("block_rate");
+  decode.fill = reader.duration("fill");
+  decode.shared_reads = reader.bandwidth("shared_reads");
+  reader.finish();
+  return decode;
+}
+
 AttentionEfficiency read_attention(const JsonNode& node) {
   ObjectReader reader(node);
   AttentionEfficiency attention;
@@ -84,6 +97,7 @@ AttentionEfficiency read_attention(const JsonNode& node) {
   attention.prologue_keys = reader.integer("prologue_keys", step_range);
   attention.softmax_depth = reader.integer("softmax_depth", step_range);
   attention.memory = share(reader, "memory");
+  if (const JsonNode* decode = reader.optional_child("decode")) attention.decode = read_decode(*decode);
   reader.finish();
   return attention;
 }

@@ -117,6 +117,11 @@ void check(const GpuSpec& gpu) {
   for (const double share : {gpu.gemm.sustained, gpu.gemm.sustained_fp8.value_or(gpu.gemm.sustained), gpu.gemm.memory, gpu.attention.sustained, gpu.attention.memory}) {
     require(is_share(share), "a GPU's efficiencies lie in (0, 1]");
   }
+  if (const auto& decode = gpu.attention.decode) {
+    require(decode->shared_block >= Seconds(0) && decode->single_block >= Seconds(0) && decode->fill >= Seconds(0), "a GPU's times cannot be negative");
+    require(decode->block_rate > BytesPerSecond(0) && decode->shared_reads > BytesPerSecond(0), "keys are read at some rate");
+    require(decode->most_shared >= 1, "a query reads its own keys");
+  }
   check_passes(gpu.pass);
 }
 

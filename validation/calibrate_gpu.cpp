@@ -192,6 +192,17 @@ RowList long_enough(const RowList& rows, const hw::GpuSpec& gpu) {
   return result.size() >= rows_per_constant ? result : rows;
 }
 
+/// Rows too large for the cache that take less time than their operands need at the memory's specified bandwidth did not read them all: they
+/// are judged, and move nothing.
+RowList possible(const RowList& rows, const hw::GpuSpec& gpu) {
+  RowList result;
+  std::copy_if(rows.begin(), rows.end(), std::back_inserter(result), [&](const Row row) {
+    const Bytes traffic = hw::memory_traffic(row->terms.front().kernel);
+    return traffic <= beyond_cache || row->seconds >= traffic / gpu.memory_bandwidth;
+  });
+  return result;
+}
+
 Stage gemm_stage(const hw::GpuSpec& base, const Measurements& all) {
   RowList rows = first_of(all, {{"gemm bf16", "grouped_gemm bf16"}, {"gemm fp16", "grouped_gemm fp16"}, {"gemm fp32", "grouped_gemm fp32"}});
   const bool long_rows = std::count_if(rows.begin(), rows.end(), [](Row row) { return row->seconds > Seconds(throttle_seconds); }) >= 30;
@@ -287,7 +298,7 @@ std::vector<Stage> stages_of(const hw::GpuSpec& base, const Measurements& all, c
   stages.push_back(prefill_stage(all));
   const RowList decode = first_of(all, {{"attention decode bf16"}, {"attention decode fp16"}, {"attention decode fp32"}});
   const bool holds_costs = std::any_of(decode.begin(), decode.end(), [](Row row) { return !row->costs.empty(); });   // which short rows tell
-  stages.push_back({"attention decode", decode_parameters(), holds_costs ? decode : long_enough(decode, base), decode});
+  stages.push_back({"attention decode", decode_parameters(base), possible(holds_costs ? decode : long_enough(decode, base), base), decode});
   for (Stage& pass : pass_stages(base, all)) stages.push_back(std::move(pass));
   add_moe_stages(base, all, stages);
   stages.push_back(interference_stage(all, beside));

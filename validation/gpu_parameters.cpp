@@ -14,6 +14,7 @@ using hw::GpuSpec;
 
 constexpr double least_tile_load = 1e9, most_tile_load = 1e12, tile_load_step = 2e9;   // of an SM; an H100's L2 cache gives each some tens of GB/s
 constexpr double least_row_rate = 1e8, most_row_rate = 1e12, row_rate_step = 1e8;      // of the block that works on a row
+constexpr double most_block = 1e-3, block_step = 5e-8;                                   // of decoding attention
 constexpr double least_cache = 1e6, most_cache = 1e9, cache_step = 2e5;
 constexpr double most_memory_lost = 4.0, sms_step = 0.05;   // whole SMs: a small step would change nothing
 constexpr double least_share = 0.01, least_pass_share = 1e-5;   // as gpu_config.cpp reads them
@@ -93,8 +94,21 @@ std::vector<GpuParameter> prefill_parameters(bool knows_depth) {
   return result;
 }
 
-std::vector<GpuParameter> decode_parameters() {
-  return {share("/attention/memory", [](GpuSpec& gpu) -> double& { return gpu.attention.memory; })};
+std::vector<GpuParameter> decode_parameters(const GpuSpec& base) {
+  std::vector<GpuParameter> result{share("/attention/memory", [](GpuSpec& gpu) -> double& { return gpu.attention.memory; })};
+  if (!base.attention.decode) return result;
+  const auto block = [](std::string name, Seconds hw::DecodeEfficiency::* member) {
+    return seconds("/attention/decode/" + name, [member](GpuSpec& gpu) -> Seconds& { return (*gpu.attention.decode).*member; }, most_block, block_step);
+  };
+  const auto bytes_per_second = [](std::string name, BytesPerSecond hw::DecodeEfficiency::* member, double least, double most) {
+    return rate("/attention/decode/" + name, [member](GpuSpec& gpu) -> BytesPerSecond& { return (*gpu.attention.decode).*member; }, least, most, least);
+  };
+  result.push_back(block("shared_block", &hw::DecodeEfficiency::shared_block));
+  result.push_back(block("fill", &hw::DecodeEfficiency::fill));
+  result.push_back(bytes_per_second("block_rate", &hw::DecodeEfficiency::block_rate, 1e8, 1e12));
+  result.push_back(block("single_block", &hw::DecodeEfficiency::single_block));
+  result.push_back(bytes_per_second("shared_reads", &hw::DecodeEfficiency::shared_reads, 1e10, 1e14));
+  return result;
 }
 
 /// A host's scalar passes, its router's above all, reach thousandths of what its copies do.

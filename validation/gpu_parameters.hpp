@@ -26,7 +26,8 @@ struct GpuParameter {
 /// Grouped GEMM: none where the profile has no group of them.
 [[nodiscard]] std::vector<GpuParameter> grouped_parameters(const hw::GpuSpec& base);
 [[nodiscard]] std::vector<GpuParameter> prefill_parameters(bool knows_depth);
-[[nodiscard]] std::vector<GpuParameter> decode_parameters();
+/// The share of bandwidth alone where the profile has no constants of decoding.
+[[nodiscard]] std::vector<GpuParameter> decode_parameters(const hw::GpuSpec& base);
 /// The share of memory bandwidth that a pass reaches on large inputs.
 [[nodiscard]] GpuParameter pass_parameter(hw::PassKind pass);
 /// What decides about its small inputs, where the profile has it: its share in the cache, and the rate of a row.

@@ -98,6 +98,17 @@ TEST_CASE("what small passes do is optional, and refused with its place where it
   CHECK(mentions(complaint(gpu), "/pass/row/rope"));
 }
 
+TEST_CASE("what decoding takes is optional, and refused with its place where it cannot be") {
+  CHECK(read_gpu(shipped("h100_sxm_80gb")).attention.decode.has_value());
+  CHECK_FALSE(read_gpu(shipped("b200_sxm_180gb")).attention.decode.has_value());
+  JsonNode gpu = shipped("h100_sxm_80gb");
+  at(gpu, {"attention", "decode", "fill"}).value = 13.0;
+  CHECK(mentions(complaint(gpu), "/attention/decode/fill"));
+  gpu = shipped("h100_sxm_80gb");
+  at(gpu, {"attention", "decode", "most_shared"}).value = std::int64_t{0};
+  CHECK(mentions(complaint(gpu), "/attention/decode/most_shared"));
+}
+
 TEST_CASE("a share above one is refused with its place") {
   JsonNode gpu = shipped("h100_sxm_80gb");
   at(gpu, {"gemm", "sustained"}).value = 85.4;

@@ -293,6 +293,66 @@ TEST_CASE("a tile reads its keys once it has begun") {
   CHECK(time_of(gpu, Attention<std::int64_t>{5, 1, 80, 8, 1, 128, true, bf16}) == doctest::Approx(2.56e-6 + reading / 4).epsilon(1e-12));
 }
 
+/// A key and its value: 512 B in bf16 of 128 elements. One block reads 256 of them in 131072 B / 20 GB/s = 6.5536 us.
+GpuSpec decoding_gpu() {
+  GpuSpec gpu = plain_gpu();
+  gpu.memory_bandwidth = BytesPerSecond(1e12);
+  gpu.contention = 0.0;
+  gpu.attention.decode = DecodeEfficiency{Seconds(4e-6), Seconds(1e-6), 32, BytesPerSecond(20e9), Seconds(10e-6), BytesPerSecond(5e12)};
+  return gpu;
+}
+
+Attention<std::int64_t> decoding(std::int64_t sequences, std::int64_t heads, std::int64_t kv_heads, std::int64_t keys) {
+  return {sequences, 1, keys, heads, kv_heads, 128, true, bf16};
+}
+
+double reading(const Attention<std::int64_t>& work, const GpuSpec& gpu) {
+  return static_cast<double>(memory_traffic(work).value()) / gpu.memory_bandwidth.value();
+}
+
+// Ten SMs. 4 and 16 queries of a key head make one block of 4 us, 32 make two, 64 are single blocks of 1 us, and so is one. Two keys each: little
+// to read.
+TEST_CASE("queries that share a key head are worked on together, and one by one where there is one or more than the kernel takes") {
+  GpuSpec gpu = decoding_gpu();
+  gpu.attention.decode->fill = Seconds(0);
+  const auto blocks_time = [&](std::int64_t heads, std::int64_t kv_heads) { return time_of(gpu, decoding(1000, heads, kv_heads, 2)); };
+  CHECK(blocks_time(4, 1) == doctest::Approx(1000 * 4e-6 / 10));
+  CHECK(blocks_time(16, 1) == doctest::Approx(1000 * 4e-6 / 10));
+  CHECK(blocks_time(32, 1) == doctest::Approx(2000 * 4e-6 / 10));
+  CHECK(blocks_time(64, 1) == doctest::Approx(64000 * 1e-6 / 10));
+  CHECK(blocks_time(4, 4) == doctest::Approx(4000 * 1e-6 / 10));
+  CHECK(time_of(gpu, decoding(1, 4, 1, 2)) == doctest::Approx(4e-6));   // one block, however many SMs
+}
+
+TEST_CASE("a long context takes reading its keys, a block's least share of them, and the stream's filling") {
+  const GpuSpec gpu = decoding_gpu();
+  const Attention<std::int64_t> work = decoding(4, 32, 8, 100'000);
+  CHECK(time_of(gpu, work) == doctest::Approx(reading(work, gpu) + 6.5536e-6 + 10e-6).epsilon(1e-9));
+}
+
+TEST_CASE("keys that the cache holds wait for no filling of a stream") {
+  GpuSpec gpu = decoding_gpu();
+  const Attention<std::int64_t> work = decoding(1, 8, 1, 10'000);   // 5.12 MB
+  const double without = time_of(gpu, work);
+  gpu.pass.cache = PassCache{Bytes(10'000'000), {}};
+  CHECK(time_of(gpu, work) == doctest::Approx(without - 10e-6).epsilon(1e-9));
+}
+
+// 64 queries of one key head: 64 times 1000 · 512 B at 5 TB/s.
+TEST_CASE("single blocks of one key head read its keys again and again") {
+  const GpuSpec gpu = decoding_gpu();
+  const Attention<std::int64_t> work = decoding(16, 64, 1, 100'000);
+  CHECK(time_of(gpu, work) == doctest::Approx(64 * 16 * 100'000 * 512.0 / 5e12 + 6.5536e-6 + 10e-6).epsilon(1e-9));
+}
+
+TEST_CASE("longer queries are tiles, whatever decoding takes") {
+  GpuSpec gpu = decoding_gpu();
+  const Attention<std::int64_t> work{4, 64, 1024, 32, 8, 128, true, bf16};
+  const double with = time_of(gpu, work);
+  gpu.attention.decode.reset();
+  CHECK(time_of(gpu, work) == with);
+}
+
 TEST_CASE("decoding a long context takes the time of reading its keys and values") {
   const GpuSpec gpu = shipped("h100_sxm_80gb");
   const Kernel decode = Attention<std::int64_t>{64, 1, 32768, 32, 8, 128, true, bf16};
@@ -369,6 +429,8 @@ TEST_CASE("more rows never take less time") {
             model.time(GroupedGemm<ExpertRowCounts>{{more, 17}, n, k, bf16, 1 + k % 300}));
       CHECK(model.time(Attention<std::int64_t>{m, 1, n, 32, 8, 128, true, bf16}) <=
             model.time(Attention<std::int64_t>{more, 1, n, 32, 8, 128, true, bf16}));
+      CHECK(model.time(Attention<std::int64_t>{n, 1, m, 32, 8, 128, true, bf16}) <=
+            model.time(Attention<std::int64_t>{n, 1, more, 32, 8, 128, true, bf16}));
       CHECK(model.time(Router<std::int64_t>{m, k, 64, 2, bf16}) <= model.time(Router<std::int64_t>{more, k, 64, 2, bf16}));
       CHECK(model.time(RmsNorm<std::int64_t>{m, k, bf16}) <= model.time(RmsNorm<std::int64_t>{more, k, bf16}));
       CHECK(model.time(Activation<std::int64_t>{m, k, true, bf16}) <= model.time(Activation<std::int64_t>{more, k, true, bf16}));
@@ -391,6 +453,9 @@ TEST_CASE("a specification that no chip can have is refused") {
   CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
   gpu = plain_gpu();
   gpu.contention = 0.6;
+  CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
+  gpu = decoding_gpu();
+  gpu.attention.decode->block_rate = BytesPerSecond(0);
   CHECK_THROWS_AS(GpuCostModel{gpu}, std::invalid_argument);
   gpu = plain_gpu();
   gpu.pass.cache = PassCache{};

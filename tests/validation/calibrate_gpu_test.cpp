@@ -127,6 +127,32 @@ TEST_CASE("what the cache holds, how fast it is and what a row takes come back f
   CHECK(pass.row.rms_norm.value_or(BytesPerSecond(0)).value() == doctest::Approx(8e9).epsilon(0.05));
 }
 
+TEST_CASE("what decoding takes comes back, and rows that cannot have read their keys move nothing") {
+  hw::GpuSpec chip = truth(), base = truth();
+  chip.attention.decode = hw::DecodeEfficiency{Seconds(5e-6), Seconds(1.5e-6), 32, BytesPerSecond(20e9), Seconds(12e-6), BytesPerSecond(6e12)};
+  base.attention.decode = hw::DecodeEfficiency{Seconds(2e-6), Seconds(3e-6), 32, BytesPerSecond(60e9), Seconds(4e-6), BytesPerSecond(2e12)};
+  base.attention.memory = 0.7;
+  const hw::GpuCostModel model(chip, hw::Duty::alone);
+  Measurements rows;
+  int line = 0;
+  for (const auto& [heads, kv_heads] : {std::pair{8, 1}, std::pair{32, 8}, std::pair{8, 8}, std::pair{64, 1}, std::pair{32, 32}, std::pair{16, 4}}) {
+    for (const std::int64_t sequences : {1, 8, 64, 512}) {
+      for (const std::int64_t keys : {16, 128, 1024, 8192, 32768}) {
+        const hw::Kernel decode = hw::Attention<std::int64_t>{sequences, 1, keys, heads, kv_heads, 128, false, Precision::bf16};
+        const bool impossible = sequences == 512 && keys == 32768;
+        rows.kernels.push_back(single(decode, impossible ? model.floor(decode) * 0.5 : model.time(decode), {"made_up", ++line}));
+      }
+    }
+  }
+  const hw::AttentionEfficiency fit = calibrate_gpu(base, rows).gpu.attention;
+  CHECK(fit.memory == doctest::Approx(0.9).epsilon(0.01));
+  CHECK(fit.decode->shared_block.value() == doctest::Approx(5e-6).epsilon(0.02));
+  CHECK(fit.decode->single_block.value() == doctest::Approx(1.5e-6).epsilon(0.02));
+  CHECK(fit.decode->fill.value() == doctest::Approx(12e-6).epsilon(0.05));
+  CHECK(fit.decode->block_rate.value() == doctest::Approx(20e9).epsilon(0.05));
+  CHECK(fit.decode->shared_reads.value() == doctest::Approx(6e12).epsilon(0.05));
+}
+
 TEST_CASE("kinds that only the base's record has are another chip's") {
   hw::GpuSpec base = start();
   base.calibration = calibrate_gpu(start(), measured(0.03)).gpu.calibration;
