@@ -28,4 +28,6 @@ void write_machine(JsonWriter& json, const runtime::Machine& machine) {
   json.close();
 }
 
+std::string attention_text(const runtime::Machine& machine) { return machine.attention.empty() ? "" : ", attention: " + machine.attention; }
+
 }  // namespace fabricast::validation

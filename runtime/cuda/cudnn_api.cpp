@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 namespace fabricast::runtime::cuda {
 namespace {
@@ -51,12 +52,22 @@ std::string Cudnn::version_text() const { return text_of(version()); }
 
 void Cudnn::check(cudnnStatus_t status) const {
   if (status == CUDNN_STATUS_SUCCESS) return;
-  std::array<char, 1024> last{};
-  last_error_string(last.data(), last.size() - 1);
-  std::string text(last.data());
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  while (!text.empty() && text.back() == ' ') text.pop_back();
-  throw CudnnError(fmt::format("{}{}{}", error_string(status), text.empty() ? "" : ": ", text), status);
+  const std::string words = last_words();
+  throw CudnnError(fmt::format("{}{}{}", error_string(status), words.empty() ? "" : ": ", words), status);
+}
+
+/// One line a reason, "Warning: CUDNN_STATUS_…; Reason: …", those of an engine below a line that is its JSON; or a single line of another form.
+std::string Cudnn::last_words() const {
+  std::array<char, 2048> text{};
+  last_error_string(text.data(), text.size() - 1);
+  std::istringstream lines(text.data());
+  std::string first;
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t status = line.find("CUDNN_STATUS");
+    if (status != std::string::npos) return line.substr(status);
+    if (first.empty()) first = line;
+  }
+  return first;
 }
 
 std::int64_t CudnnDescriptor::number(cudnnBackendAttributeName_t name) const {

@@ -31,7 +31,10 @@ struct Cudnn {
   Cudnn();
 
   [[nodiscard]] std::string version_text() const;
+  /// Throws CudnnError.
   void check(cudnnStatus_t status) const;
+  /// Why it refused last, as it puts it; of several reasons the first. Empty: nothing was refused.
+  [[nodiscard]] std::string last_words() const;
 
   decltype(&cudnnGetVersion) version = nullptr;
   decltype(&cudnnGetErrorString) error_string = nullptr;

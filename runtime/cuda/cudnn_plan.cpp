@@ -160,17 +160,22 @@ CudnnPlan choose_cudnn_plan(const Cudnn& cudnn, const CudnnTarget& target, const
   target.put_into_graph(whole);
   whole.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, of_descriptor, std::span<const cudnnBackendDescriptor_t>(operations.all()));
   whole.finalize();
-  std::string why_not = "it has no kernel for this shape on this GPU";
+  std::string why_not;   // the first reason: its best kernel's
+  const auto pass_over = [&](const std::string& why) {
+    if (why_not.empty()) why_not = why;
+  };
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     CudnnDescriptor heuristics(cudnn, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, whole);
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
     target.put_into_heuristics(heuristics);
     heuristics.finalize();
-    for (const CudnnDescriptor& config : heuristics.descriptors(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)) {
+    const auto configs = heuristics.descriptors(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    if (configs.empty()) pass_over(cudnn.last_words());
+    for (const CudnnDescriptor& config : configs) {
       try {
         if (!always_adds_up_alike(config)) {
-          why_not = "its kernel for this shape adds up in any order";
+          pass_over("its kernel adds up in any order");
           continue;
         }
         CudnnDescriptor plan(cudnn, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
@@ -179,13 +184,13 @@ CudnnPlan choose_cudnn_plan(const Cudnn& cudnn, const CudnnTarget& target, const
         plan.finalize();
         const auto needed = static_cast<std::size_t>(plan.number(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE));
         if (needed <= workspace) return {std::move(plan), needed};
-        why_not = fmt::format("its kernel for this shape needs {} bytes of workspace, there are {}", needed, workspace);
+        pass_over(fmt::format("its kernel needs {} bytes of workspace, there are {}", needed, workspace));
       } catch (const CudnnError& error) {
-        why_not = error.what();
+        pass_over(error.what());
       }
     }
   }
-  throw std::runtime_error(why_not);
+  throw std::runtime_error(why_not.empty() ? "it has no kernel" : why_not);
 }
 
 }  // namespace fabricast::runtime::cuda

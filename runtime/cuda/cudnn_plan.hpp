@@ -35,7 +35,7 @@ struct CudnnPlan {
 [[nodiscard]] inline std::int64_t cudnn_id(GraphTensorId tensor) { return tensor + std::int64_t{1}; }
 
 /// The first of cuDNN's suggestions that compiles, always adds up in one order and needs no more workspace. Throws CudnnError, or
-/// std::runtime_error where cuDNN suggests nothing: why not the last one.
+/// std::runtime_error where none does: why not the first.
 [[nodiscard]] CudnnPlan choose_cudnn_plan(const Cudnn& cudnn, const CudnnTarget& target, const AttentionGraph& graph, std::size_t workspace);
 
 }  // namespace fabricast::runtime::cuda

@@ -1,0 +1,36 @@
+// cuDNN's part of the backend played by the host: a library of fused attention that reads the very graph that cuDNN is given
+// (runtime/cuda/attention_graph.hpp), operation by operation, by its sizes and strides. At first it is absent.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "runtime/cuda/attention_graph.hpp"
+
+namespace fabricast::tests {
+
+struct HostCudnn {
+  bool is_there = false;
+  std::function<std::string(const runtime::cuda::AttentionSizes&)> why_not;   // of a shape that it does not take; empty: it takes it
+  bool fails_to_run = false;
+  // What was asked of it:
+  int opened = 0, chosen = 0, prepared = 0, ran = 0;
+};
+
+/// Of all libraries opened, by one thread.
+HostCudnn& host_cudnn();
+
+/// As `how` says, for as long as this lives.
+class WithHostCudnn {
+ public:
+  explicit WithHostCudnn(HostCudnn how = {true, {}, false}) { host_cudnn() = std::move(how); }
+  ~WithHostCudnn() { host_cudnn() = {}; }
+  WithHostCudnn(const WithHostCudnn&) = delete;
+  WithHostCudnn& operator=(const WithHostCudnn&) = delete;
+};
+
+/// What the graph says, on memory of q, k and v side by side.
+void interpret(const runtime::cuda::AttentionGraph& graph, const runtime::cuda::AttentionSizes& sizes, const std::byte* qkv, std::byte* out);
+
+}  // namespace fabricast::tests
