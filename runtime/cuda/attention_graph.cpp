@@ -1,5 +1,8 @@
 #include "runtime/cuda/attention_graph.hpp"
 
+#include <cmath>
+#include <limits>
+
 namespace fabricast::runtime::cuda {
 namespace {
 
@@ -69,5 +72,21 @@ class Builder {
 }  // namespace
 
 AttentionGraph attention_graph(const AttentionSizes& sizes) { return Builder(sizes).build(); }
+
+AttentionNumbers attention_numbers(const AttentionSizes& sizes) {
+  return {1.0F / std::sqrt(static_cast<float>(sizes.head_dim)), -std::numeric_limits<float>::infinity()};
+}
+
+std::vector<GraphOperand> attention_operands(const AttentionGraph& graph, const AttentionSizes& sizes, AttentionNumbers& numbers, std::byte* qkv,
+                                             std::byte* out) {
+  constexpr std::int64_t element_bytes = 2;
+  std::vector<GraphOperand> operands{{graph.query, qkv},
+                                     {graph.key, qkv + sizes.key_column(0) * element_bytes},
+                                     {graph.value, qkv + sizes.value_column(0) * element_bytes},
+                                     {graph.out, out},
+                                     {graph.scale, &numbers.scale}};
+  if (graph.hidden != no_tensor) operands.push_back({graph.hidden, &numbers.hidden});
+  return operands;
+}
 
 }  // namespace fabricast::runtime::cuda

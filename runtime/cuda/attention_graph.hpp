@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -44,5 +45,20 @@ struct AttentionGraph {
 
 /// Of q, k and v side by side in bf16 rows, as AttentionSizes has them. Sums and the softmax are fp32; weights are rounded to bf16.
 [[nodiscard]] AttentionGraph attention_graph(const AttentionSizes& sizes);
+
+/// The values that the graph takes.
+struct AttentionNumbers {
+  float scale, hidden;
+};
+[[nodiscard]] AttentionNumbers attention_numbers(const AttentionSizes& sizes);
+
+/// Where a tensor in memory, or a value, is.
+struct GraphOperand {
+  GraphTensorId tensor;
+  void* place;
+};
+/// All of them, of q, k and v side by side in `qkv`.
+[[nodiscard]] std::vector<GraphOperand> attention_operands(const AttentionGraph& graph, const AttentionSizes& sizes, AttentionNumbers& numbers,
+                                                           std::byte* qkv, std::byte* out);
 
 }  // namespace fabricast::runtime::cuda

@@ -1,7 +1,5 @@
 // Attention by cuDNN, on a GPU.
 #include <array>
-#include <cmath>
-#include <limits>
 #include <map>
 
 #include "runtime/cuda/cudnn_plan.hpp"
@@ -9,8 +7,6 @@
 
 namespace fabricast::runtime::cuda {
 namespace {
-
-constexpr std::int64_t element_bytes = 2;
 
 class CudnnAttention final : public FusedAttention {
  public:
@@ -20,7 +16,7 @@ class CudnnAttention final : public FusedAttention {
         sizes_(sizes),
         graph_(attention_graph(sizes)),
         plan_(choose_cudnn_plan(cudnn, CudnnTarget(handle), graph_, workspace)),
-        scale_(1.0F / std::sqrt(static_cast<float>(sizes.head_dim))) {}
+        numbers_(attention_numbers(sizes)) {}
 
   void prepare(const AttentionMemory& memory) override { (void)operands(memory); }
 
@@ -35,28 +31,9 @@ class CudnnAttention final : public FusedAttention {
   const CudnnDescriptor& operands(const AttentionMemory& memory) {
     const std::array<const std::byte*, 3> addresses{memory.qkv, memory.out, memory.workspace.data()};
     const auto known = operands_.find(addresses);
-    return known != operands_.end() ? known->second : operands_.emplace(addresses, new_operands(memory)).first->second;
-  }
-
-  [[nodiscard]] CudnnDescriptor new_operands(const AttentionMemory& memory) {
-    std::vector<std::int64_t> ids;
-    std::vector<void*> places;
-    const auto add = [&](GraphTensorId tensor, void* place) {
-      ids.push_back(cudnn_id(tensor));
-      places.push_back(place);
-    };
-    add(graph_.query, memory.qkv);
-    add(graph_.key, memory.qkv + sizes_.key_column(0) * element_bytes);
-    add(graph_.value, memory.qkv + sizes_.value_column(0) * element_bytes);
-    add(graph_.out, memory.out);
-    add(graph_.scale, &scale_);
-    if (graph_.hidden != no_tensor) add(graph_.hidden, &hidden_);
-    CudnnDescriptor operands(cudnn_, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    operands.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, std::span<const std::int64_t>(ids));
-    operands.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, std::span<void* const>(places));
-    operands.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, static_cast<void*>(memory.workspace.data()));
-    operands.finalize();
-    return operands;
+    if (known != operands_.end()) return known->second;
+    const auto operands = attention_operands(graph_, sizes_, numbers_, memory.qkv, memory.out);
+    return operands_.emplace(addresses, cudnn_operands(cudnn_, operands, memory.workspace)).first->second;
   }
 
   const Cudnn& cudnn_;
@@ -64,7 +41,7 @@ class CudnnAttention final : public FusedAttention {
   AttentionSizes sizes_;
   AttentionGraph graph_;
   CudnnPlan plan_;
-  float scale_, hidden_ = -std::numeric_limits<float>::infinity();   // their addresses are cuDNN's operands
+  AttentionNumbers numbers_;
   std::map<std::array<const std::byte*, 3>, CudnnDescriptor> operands_;
 };
 

@@ -193,4 +193,19 @@ CudnnPlan choose_cudnn_plan(const Cudnn& cudnn, const CudnnTarget& target, const
   throw std::runtime_error(why_not.empty() ? "it has no kernel" : why_not);
 }
 
+CudnnDescriptor cudnn_operands(const Cudnn& cudnn, const std::vector<GraphOperand>& operands, std::span<std::byte> workspace) {
+  std::vector<std::int64_t> ids;
+  std::vector<void*> places;
+  for (const GraphOperand& operand : operands) {
+    ids.push_back(cudnn_id(operand.tensor));
+    places.push_back(operand.place);
+  }
+  CudnnDescriptor pack(cudnn, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, std::span<const std::int64_t>(ids));
+  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, std::span<void* const>(places));
+  pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, static_cast<void*>(workspace.data()));
+  pack.finalize();
+  return pack;
+}
+
 }  // namespace fabricast::runtime::cuda

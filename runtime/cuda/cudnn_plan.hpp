@@ -38,4 +38,7 @@ struct CudnnPlan {
 /// std::runtime_error where none does: why not the first.
 [[nodiscard]] CudnnPlan choose_cudnn_plan(const Cudnn& cudnn, const CudnnTarget& target, const AttentionGraph& graph, std::size_t workspace);
 
+/// What a launch is handed. All that it names must stay where it is as long as this.
+[[nodiscard]] CudnnDescriptor cudnn_operands(const Cudnn& cudnn, const std::vector<GraphOperand>& operands, std::span<std::byte> workspace);
+
 }  // namespace fabricast::runtime::cuda

@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstring>
+#include <set>
 
 #include "runtime/cuda/attention_graph.hpp"
 #include "runtime/cuda/cuda_api.hpp"
@@ -139,8 +139,17 @@ TEST_CASE("attention's graph: what it says, read by its sizes and strides, is at
         CAPTURE(kv_heads);
         CAPTURE(length);
         Operands<Bf16> on({3, length, 6, kv_heads, 8, causal});
-        interpret(runtime::cuda::attention_graph(on.sizes), on.sizes, on.in().data, on.result().data);
+        const runtime::cuda::AttentionGraph graph = runtime::cuda::attention_graph(on.sizes);
+        runtime::cuda::AttentionNumbers numbers = runtime::cuda::attention_numbers(on.sizes);
+        const auto operands = runtime::cuda::attention_operands(graph, on.sizes, numbers, on.in().data, on.result().data);
+        interpret(graph, operands);
         on.check_result();
+        std::set<runtime::cuda::GraphTensorId> bound, outside;   // every tensor that no operation makes has a place, once
+        for (const auto& operand : operands) CHECK(bound.insert(operand.tensor).second);
+        for (std::size_t i = 0; i < graph.tensors.size(); ++i) {
+          if (graph.tensors[i].place != runtime::cuda::GraphTensor::Place::between) outside.insert(static_cast<runtime::cuda::GraphTensorId>(i));
+        }
+        CHECK(bound == outside);
       }
     }
   }

@@ -101,6 +101,18 @@ TEST_CASE("cuDNN's kernel is another where some keys are hidden") {
 
 TEST_CASE("cuDNN keeps to the workspace that there is") { CHECK(compile(attention_graph(ep64_tp2), 0).workspace == 0); }
 
+TEST_CASE("cuDNN takes what a launch is handed") {
+  std::vector<std::byte> qkv(2 * 5 * 64 * 2), out(2 * 5 * 32 * 2), workspace(256);
+  for (const bool causal : {true, false}) {
+    const AttentionSizes sizes{2, 5, 4, 2, 8, causal};
+    const AttentionGraph graph = attention_graph(sizes);
+    AttentionNumbers numbers = attention_numbers(sizes);
+    const auto operands = attention_operands(graph, sizes, numbers, qkv.data(), out.data());
+    CHECK(operands.size() == (causal ? 6 : 5));
+    CHECK_NOTHROW((void)cudnn_operands(*cudnn, operands, workspace));
+  }
+}
+
 TEST_CASE("what cuDNN does not take it refuses in one line that says why: heads of 20 elements, a graph without its sum, a GPU that is none") {
   const auto refused = [](const AttentionGraph& graph) { return message_of([&] { (void)compile(graph); }); };
   const std::string heads = refused(attention_graph({1, 64, 4, 4, 20, true})), graph = refused(without_sum(attention_graph(ep64_tp2))),

@@ -22,16 +22,16 @@ constexpr std::size_t workspace_needed = 256;
 /// A tensor's numbers, dense in its own order, as fp32: exact for bf16, truth values and the row numbers here.
 class Interpreter {
  public:
-  Interpreter(const AttentionGraph& graph, const AttentionSizes& sizes, const std::byte* qkv, std::byte* out) : graph_(graph), values_(graph.tensors.size()) {
-    const auto* const elements = reinterpret_cast<const Bf16*>(qkv);
-    load(graph.query, elements);
-    load(graph.key, elements + sizes.key_column(0));
-    load(graph.value, elements + sizes.value_column(0));
-    values_[at(graph.scale)] = {1.0F / std::sqrt(static_cast<float>(sizes.head_dim))};
-    if (graph.hidden != no_tensor) values_[at(graph.hidden)] = {-INFINITY};
+  Interpreter(const AttentionGraph& graph, const std::vector<GraphOperand>& operands) : graph_(graph), values_(graph.tensors.size()) {
+    for (const GraphOperand& operand : operands) {
+      if (operand.tensor != graph.out) load(operand);
+    }
     for (const GraphNode& node : graph.nodes) run(node);
     const GraphTensor& to = graph.tensors[at(graph.out)];
-    each(to, [&](const Index& i, std::size_t place) { reinterpret_cast<Bf16*>(out)[offset(to, i)] = rounded(values_[at(graph.out)][place]); });
+    for (const GraphOperand& operand : operands) {
+      if (operand.tensor != graph.out) continue;
+      each(to, [&](const Index& i, std::size_t place) { static_cast<Bf16*>(operand.place)[offset(to, i)] = rounded(values_[at(graph.out)][place]); });
+    }
   }
 
  private:
@@ -59,9 +59,13 @@ class Interpreter {
     }
   }
 
-  void load(GraphTensorId id, const Bf16* memory) {
-    const GraphTensor& tensor = graph_.tensors[at(id)];
-    each(tensor, [&](const Index& i, std::size_t) { values_[at(id)].push_back(to_float(memory[offset(tensor, i)])); });
+  void load(const GraphOperand& from) {
+    const GraphTensor& tensor = graph_.tensors[at(from.tensor)];
+    const bool is_value = tensor.place == GraphTensor::Place::value;
+    each(tensor, [&](const Index& i, std::size_t) {
+      values_[at(from.tensor)].push_back(is_value ? *static_cast<const float*>(from.place)
+                                                  : to_float(static_cast<const Bf16*>(from.place)[offset(tensor, i)]));
+    });
   }
 
   /// Where sizes[d] is 1, the same all along d; fewer heads are shared.
@@ -134,7 +138,8 @@ class HostAttention final : public FusedAttention {
     ++host_cudnn().ran;
     enqueue(stream, [sizes = sizes_, graph = graph_, memory] {
       std::memset(memory.workspace.data(), 0xff, workspace_needed);
-      interpret(graph, sizes, memory.qkv, memory.out);
+      AttentionNumbers numbers = attention_numbers(sizes);
+      interpret(graph, attention_operands(graph, sizes, numbers, memory.qkv, memory.out));
     });
   }
 
@@ -162,7 +167,7 @@ HostCudnn& host_cudnn() {
   return cudnn;
 }
 
-void interpret(const AttentionGraph& graph, const AttentionSizes& sizes, const std::byte* qkv, std::byte* out) { Interpreter(graph, sizes, qkv, out); }
+void interpret(const AttentionGraph& graph, const std::vector<GraphOperand>& operands) { Interpreter(graph, operands); }
 
 }  // namespace fabricast::tests
 

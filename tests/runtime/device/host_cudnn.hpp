@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "runtime/cuda/attention_graph.hpp"
 
@@ -30,7 +31,7 @@ class WithHostCudnn {
   WithHostCudnn& operator=(const WithHostCudnn&) = delete;
 };
 
-/// What the graph says, on memory of q, k and v side by side.
-void interpret(const runtime::cuda::AttentionGraph& graph, const runtime::cuda::AttentionSizes& sizes, const std::byte* qkv, std::byte* out);
+/// What the graph says, on its operands.
+void interpret(const runtime::cuda::AttentionGraph& graph, const std::vector<runtime::cuda::GraphOperand>& operands);
 
 }  // namespace fabricast::tests
