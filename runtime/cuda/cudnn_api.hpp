@@ -67,7 +67,9 @@ class CudnnHandle {
 /// A descriptor: attributes are set, then it is finalized. `cudnn` must outlive it. Throws CudnnError.
 class CudnnDescriptor {
  public:
-  CudnnDescriptor(const Cudnn& cudnn, cudnnBackendDescriptorType_t type) : cudnn_(&cudnn) { cudnn.check(cudnn.create_descriptor(type, &descriptor_)); }
+  CudnnDescriptor(const Cudnn& cudnn, cudnnBackendDescriptorType_t type) : cudnn_(&cudnn) {
+    cudnn.check(cudnn.create_descriptor(type, &descriptor_));
+  }
   CudnnDescriptor(CudnnDescriptor&& other) noexcept : cudnn_(other.cudnn_), descriptor_(std::exchange(other.descriptor_, nullptr)) {}
   CudnnDescriptor& operator=(CudnnDescriptor&& other) noexcept {
     std::swap(cudnn_, other.cudnn_);

@@ -39,7 +39,9 @@ CudnnDescriptor tensor_descriptor(const Cudnn& cudnn, const GraphTensor& tensor,
 class Operations {
  public:
   Operations(const Cudnn& cudnn, const AttentionGraph& graph) : cudnn_(cudnn) {
-    for (std::size_t i = 0; i < graph.tensors.size(); ++i) tensors_.push_back(tensor_descriptor(cudnn, graph.tensors[i], static_cast<GraphTensorId>(i)));
+    for (std::size_t i = 0; i < graph.tensors.size(); ++i) {
+      tensors_.push_back(tensor_descriptor(cudnn, graph.tensors[i], static_cast<GraphTensorId>(i)));
+    }
     for (const GraphNode& node : graph.nodes) add(node);
   }
   [[nodiscard]] std::vector<cudnnBackendDescriptor_t> all() const {

@@ -13,8 +13,8 @@ struct Libraries {
   Attentions& attentions;
 };
 
-/// Checks that the op's buffers are as large as its shape says, and chooses kernels for its matrix products and its attention, so that no run does. Throws
-/// std::logic_error, BackendUnavailable, or std::runtime_error where cublasLt has no kernel.
+/// Checks that the op's buffers are as large as its shape says, and chooses kernels for its matrix products and attention, so that no run does.
+/// Throws std::logic_error, BackendUnavailable, or std::runtime_error where cublasLt has no kernel.
 void prepare(const BoundOp& op, const ComputeSpace& space, const Libraries& libraries);
 /// Times candidates for the op's matrix products on its own memory, whatever it holds. Waits for the device.
 void tune(const BoundOp& op, const ComputeSpace& space, Gemms& gemms);

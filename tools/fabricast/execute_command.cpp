@@ -84,7 +84,8 @@ ExecuteCommand::ExecuteCommand(Syntax& syntax) {
   syntax.option("--traffic-rate", traffic_rate_, "With --slice or --microbench: how fast they write what each op would receive (\"45 GB/s\")", "RATE");
   syntax.option("--communication-ctas", communication_ctas_, "With cuda: at most so many thread blocks for a communicator; 0: as NCCL likes");
   syntax.option("--compute-sms", compute_sms_, "With cuda: SMs that matrix products plan for, beside communication; 0: all");
-  syntax.option("--attention", attention_, "With cuda: whose attention runs; default: cuDNN's where it is there and takes the shape, else our own", "own|cudnn");
+  syntax.option("--attention", attention_, "With cuda: whose attention runs; default: cuDNN's where it is there and takes the shape, else our own",
+                "own|cudnn");
   syntax.option("--device", device_, "With cuda, one GPU: which, as CUDA counts them");
   common_.declare(syntax);
   syntax.example(

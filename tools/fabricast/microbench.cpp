@@ -44,7 +44,8 @@ void say(const std::string& what) {
 std::string backend_text(const runtime::CudaBenchOptions& cuda) {
   std::string text = fmt::format(" --backend cuda --device {}", cuda.device);
   if (cuda.compute_sms > 0) text += fmt::format(" --compute-sms {}", cuda.compute_sms);
-  if (cuda.attention != runtime::AttentionKernels::best) text += cuda.attention == runtime::AttentionKernels::own ? " --attention own" : " --attention cudnn";
+  if (cuda.attention == runtime::AttentionKernels::own) text += " --attention own";
+  if (cuda.attention == runtime::AttentionKernels::cudnn) text += " --attention cudnn";
   if (cuda.traffic.size() == 1) {
     text += fmt::format(" --traffic-ctas {} --traffic-rate \"{:g} GB/s\"", cuda.traffic[0].ctas, cuda.traffic[0].rate.value() * 1e-9);
   }

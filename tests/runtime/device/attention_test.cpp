@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <set>
+#include <thread>
 
 #include "runtime/cuda/attention_graph.hpp"
 #include "runtime/cuda/cuda_api.hpp"
@@ -12,9 +13,11 @@
 #include "runtime/cuda/device_run.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/host_attention.hpp"
+#include "runtime/tcp_rendezvous.hpp"
 #include "strategies/ir/split_mix.hpp"
 #include "tests/runtime/device/host_cudnn.hpp"
 #include "tests/runtime/device/host_device.hpp"
+#include "tests/runtime/free_port.hpp"
 #include "tests/runtime/jobs.hpp"
 #include "validation/bench_json.hpp"
 
@@ -324,6 +327,34 @@ TEST_CASE("a run says whose attention it ran, and why not the library's") {
   check_contains(why, "cuDNN is not there");
   host_cudnn() = {};
   CHECK(things_alive() == 0);
+}
+
+TEST_CASE("a job of several processes says whose attention rank 0 ran, and who ran another") {
+  Job job = job_on(3);
+  job.model.precision = hw::Precision::bf16;
+  job.workload.sequences = 3;
+  const ir::Schedule schedule = schedule_of(job);
+  const std::uint16_t port = free_port();
+  std::vector<std::string> attention(3);
+  {
+    std::vector<std::jthread> ranks;
+    for (std::int32_t r = 0; r < 3; ++r) {
+      ranks.emplace_back([&, r] {
+        runtime::TcpRendezvous rendezvous({"127.0.0.1", port, Rank{r}, 3, Seconds(60)});
+        runtime::CudaOptions options;
+        options.mode = runtime::CudaMode::distributed;
+        options.rank = Rank{r};
+        options.rendezvous = &rendezvous;
+        if (r > 0) options.attention = AttentionKernels::own;
+        runtime::RunOptions run;
+        run.warm_up_steps = 0;
+        run.timed_steps = 1;
+        attention[static_cast<std::size_t>(r)] = runtime::cuda::DeviceRun(schedule, run, options).run().machine.attention;
+      });
+    }
+  }
+  for (const std::string& said : attention) CHECK(said == "own (cuDNN is not there: played); of rank 1: own");
+  host_cudnn() = {};
 }
 
 TEST_CASE("micro-benchmarks time the library's attention, leave out what it was to do and cannot, and their file says which it was") {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <stdexcept>
 #include <vector>
 
@@ -98,7 +99,9 @@ class Interpreter {
     switch (node.operation) {
       case GraphOperation::product: {
         float sum = 0.0F;
-        for (std::int64_t k = 0; k < first.sizes[3]; ++k) sum += value(node.in[0], {i[0], i[1], i[2], k}, heads) * value(node.in[1], {i[0], i[1], k, i[3]}, heads);
+        for (std::int64_t k = 0; k < first.sizes[3]; ++k) {
+          sum += value(node.in[0], {i[0], i[1], i[2], k}, heads) * value(node.in[1], {i[0], i[1], k, i[3]}, heads);
+        }
         return sum;
       }
       case GraphOperation::highest:
@@ -174,6 +177,8 @@ void interpret(const AttentionGraph& graph, const std::vector<GraphOperand>& ope
 namespace fabricast::runtime::cuda {
 
 std::unique_ptr<FusedAttentionLibrary> open_cudnn() {
+  static std::mutex mutex;   // ranks of a job are threads
+  const std::lock_guard lock(mutex);
   ++tests::host_cudnn().opened;
   if (!tests::host_cudnn().is_there) throw std::runtime_error("cuDNN is not there: played");
   return std::make_unique<tests::HostLibrary>();

@@ -19,7 +19,7 @@ struct HostCudnn {
   int opened = 0, chosen = 0, prepared = 0, ran = 0;
 };
 
-/// Of all libraries opened, by one thread.
+/// Of all libraries opened; kernels of one thread only.
 HostCudnn& host_cudnn();
 
 /// As `how` says, for as long as this lives.
