@@ -208,7 +208,7 @@ TEST_CASE("attention: without the library our own runs, and one line says why") 
   host_cudnn() = {};
 }
 
-TEST_CASE("attention: a shape that the library does not take is our own's, named with the library's word; the others are not") {
+TEST_CASE("attention: a shape that the library does not take is our own's, named with the library's word, and the others are not") {
   const WithHostCudnn picky({true, not_heads_of_16, false});
   Fixture fixture;
   Operands<Bf16> taken(small), refused(wide);
@@ -242,7 +242,7 @@ TEST_CASE("attention: a kernel that fails to run is our own's from then on, with
   check_contains(fixture.used(), "own (");
 }
 
-TEST_CASE("attention: our own, asked for, opens no library; the library, asked for, runs or refuses") {
+TEST_CASE("attention: our own, asked for, opens no library, and the library, asked for, runs or refuses") {
   Operands<Bf16> bf16(small), refused(wide);
   Operands<float> fp32(small);
   {
