@@ -17,7 +17,7 @@ std::string text_of(const AttentionSizes& s) {
                      s.kv_heads == s.heads ? "" : fmt::format(" ({} of keys and values)", s.kv_heads), s.causal ? ", causal" : "");
 }
 
-/// Whatever the shape; null: nothing. cuDNN takes fp32, too, but rounds it before it multiplies.
+/// Whatever the shape; null: nothing. cuDNN has kernels for fp32, too; how they round is not documented.
 const char* what_keeps_from_library(const Rows& qkv, const Rows& out) {
   if (!qkv.is_bf16) return "cuDNN is for attention in bf16, not in fp32";
   if (!fits_packs(pack_bytes, {qkv.data, out.data})) return "cuDNN needs rows that start at multiples of 16 bytes";
