@@ -43,7 +43,7 @@ Bytes size_of(const CsvTable& table, const CsvTable::Row& row, std::string_view 
   return Bytes(size);
 }
 
-std::int64_t count_of(const CsvTable& table, const CsvTable::Row& row, std::string_view column) {
+std::int64_t count_in(const CsvTable& table, const CsvTable::Row& row, std::string_view column) {
   const std::int64_t count = table.integer(row, column);
   if (count < 1 || count > most_members) table.fail(row, column, fmt::format("is out of range; write 1 to {}", most_members));
   return count;
@@ -56,7 +56,7 @@ void add(BySystem& into, const std::string& system, CollectiveMeasurement entry)
 
 void read_vidur(const CsvTable& table, const CsvTable::Row& row, BySystem& into, CollectiveKind kind, std::string_view column) {
   if (table.integer(row, "rank") != 0) return;   // every rank gives the same call
-  const std::int64_t workers = count_of(table, row, "num_workers"), in_node = count_of(table, row, "devices_per_node");
+  const std::int64_t workers = count_in(table, row, "num_workers"), in_node = count_in(table, row, "devices_per_node");
   if (workers != in_node) return into.leave_out("on several nodes, of whose network the source says nothing");
   CollectiveMeasurement entry;
   entry.kind = kind;
@@ -75,7 +75,7 @@ void read_nccl_intranode_row(const CsvTable& table, const CsvTable::Row& row, By
   CollectiveMeasurement entry;
   entry.kind = kind_named(table, row, "op");
   entry.bytes = size_of(table, row, "size_bytes");
-  entry.gpus_per_node = count_of(table, row, "num_gpus");
+  entry.gpus_per_node = count_in(table, row, "num_gpus");
   entry.precision = hw::Precision::fp16;
   entry.seconds = checked_time(table.positive(row, "latency_us") * 1e-6, into.place(row));
   entry.place = into.place(row);
@@ -90,8 +90,8 @@ void read_nccl_tables_row(const CsvTable& table, const CsvTable::Row& row, BySys
   CollectiveMeasurement entry;
   entry.kind = kind_named(table, row, "op");
   entry.bytes = size_of(table, row, "size_bytes");
-  entry.nodes = count_of(table, row, "nodes");
-  const std::int64_t gpus = count_of(table, row, "gpus");
+  entry.nodes = count_in(table, row, "nodes");
+  const std::int64_t gpus = count_in(table, row, "gpus");
   if (gpus % entry.nodes != 0) table.fail(row, "gpus", fmt::format("is no multiple of {} nodes", entry.nodes));
   entry.gpus_per_node = gpus / entry.nodes;
   double time = table.positive(row, "time_us_oop");
