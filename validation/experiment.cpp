@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "hardware_models/cluster_config.hpp"
 #include "hardware_models/json_reader.hpp"
@@ -58,8 +59,12 @@ void check_schedule_size(const Experiment& experiment) {
 }  // namespace
 
 Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& sets) {
+  return read_experiment(load_document(path, sets), path);
+}
+
+Experiment read_experiment(hw::JsonNode document, const std::filesystem::path& path) {
   Experiment experiment;
-  experiment.document = load_document(path, sets);
+  experiment.document = std::move(document);
   hw::ObjectReader reader(experiment.document);
   experiment.name = reader.text("name");
   experiment.model = read_model(reader.child("model"));

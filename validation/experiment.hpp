@@ -26,6 +26,9 @@ struct Experiment {
 /// `sets` are "path.to.key=value" in order, applied before anything is checked. Throws hw::ConfigError.
 [[nodiscard]] Experiment load_experiment(const std::filesystem::path& path, const std::vector<std::string>& sets = {});
 
+/// The same from its document (experiment_document.hpp); `path` is the experiment's file, to which a routing file is relative.
+[[nodiscard]] Experiment read_experiment(hw::JsonNode document, const std::filesystem::path& path);
+
 /// Throws the error anew with file, line and value of the node at its pointer; where the key is not written, with the place of the object
 /// that lacks it. An error without a pointer names its place already and is thrown as it is.
 [[noreturn]] void rethrow_with_place(const hw::ConfigError& error, const hw::JsonNode& document);

@@ -6,11 +6,17 @@
 
 namespace fabricast::validation {
 
+void JsonWriter::break_line() {
+  if (layout_ == Layout::one_line) return;
+  out_ += '\n';
+  out_.append(2 * levels_.size(), ' ');
+}
+
 void JsonWriter::item(std::string_view name) {
   if (!levels_.empty()) {
-    out_ += levels_.back().empty ? "\n" : ",\n";
+    if (!levels_.back().empty) out_ += layout_ == Layout::one_line ? ", " : ",";
     levels_.back().empty = false;
-    out_.append(2 * levels_.size(), ' ');
+    break_line();
   }
   if (!name.empty()) out_ += hw::json_quote(name) + ": ";
 }
@@ -31,10 +37,7 @@ void JsonWriter::close() {
   assert(!levels_.empty() && "close() without an open object or array");
   const Level level = levels_.back();
   levels_.pop_back();
-  if (!level.empty) {
-    out_ += '\n';
-    out_.append(2 * levels_.size(), ' ');
-  }
+  if (!level.empty) break_line();
   out_ += level.closing;
 }
 

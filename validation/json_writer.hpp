@@ -1,4 +1,4 @@
-// Writes indented JSON in the order it is told to. Knows no document; json_text.hpp knows how strings and numbers look.
+// Writes JSON in the order it is told to, indented or in one line. Knows no document; json_text.hpp knows how strings and numbers look.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,9 @@ namespace fabricast::validation {
 /// Every open_* needs its close(). Inside an array the forms without a name are used.
 class JsonWriter {
  public:
+  enum class Layout : std::uint8_t { indented, one_line };
+  explicit JsonWriter(Layout layout = Layout::indented) : layout_(layout) {}
+
   void open_object(std::string_view name = {});
   void open_array(std::string_view name = {});
   void close();
@@ -28,13 +31,15 @@ class JsonWriter {
   /// A value that is JSON already.
   void field_json(std::string_view name, std::string_view json);
 
-  /// The document, ending in a newline.
+  /// The document, ending in a newline: the only one where the layout is one line.
   [[nodiscard]] std::string text() &&;
 
  private:
+  void break_line();
   void item(std::string_view name);   // comma, line break, indentation and the name
 
   struct Level { char closing; bool empty; };
+  Layout layout_;
   std::string out_;
   std::vector<Level> levels_;
 };

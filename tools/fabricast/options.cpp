@@ -1,9 +1,11 @@
 #include "tools/fabricast/options.hpp"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <map>
 #include <system_error>
+#include <thread>
 
 #include "hardware_models/config_error.hpp"
 #include "hardware_models/edit_distance.hpp"
@@ -35,13 +37,28 @@ bool CommonOptions::prints_summary() const { return !quiet && !(json && Output::
 
 void SimulationOptions::declare(Syntax& syntax, const std::string& trace_help) {
   syntax.option("--trace", trace, trace_help, "FILE");
+  declare_model(syntax);
+  syntax.flag("--no-folding", unfolded, "Simulate every rank, even where ranks are alike and one stands for all; the result is the same");
+  syntax.flag("--require-fit", require_fit, "Exit with 1 if the fullest GPU's memory does not suffice");
+}
+
+void SimulationOptions::declare_model(Syntax& syntax) {
   syntax.option("--fidelity", fidelity,
                 "Network model: bound (byte floor plus latency), flow (links shared max-min fairly; flows that end within 1 % of their time "
                 "may end together) or flow-exact (no such liberty)",
                 "bound|flow|flow-exact");
-  syntax.flag("--no-folding", unfolded, "Simulate every rank, even where ranks are alike and one stands for all; the result is the same");
   syntax.option("--interference", interference, "Do communication kernels slow the computation beside them?", "on|off");
-  syntax.flag("--require-fit", require_fit, "Exit with 1 if the fullest GPU's memory does not suffice");
+}
+
+void ThreadOptions::declare(Syntax& syntax) {
+  syntax.option("--threads", threads, "Forecast so many at a time; the result is the same (default: one per processor)");
+}
+
+std::size_t ThreadOptions::count() const {
+  constexpr std::int64_t most = 4096;
+  if (!threads) return std::max(1u, std::thread::hardware_concurrency());
+  if (*threads < 1 || *threads > most) throw UsageError("--threads is from 1 to " + std::to_string(most) + ", not " + std::to_string(*threads));
+  return static_cast<std::size_t>(*threads);
 }
 
 sim::SimulateOptions SimulationOptions::simulate_options() const {

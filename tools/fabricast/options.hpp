@@ -1,6 +1,8 @@
 // Options that commands share, and what they mean. Knows no command.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -35,7 +37,16 @@ struct SimulationOptions {
   bool unfolded = false;
 
   void declare(Syntax& syntax, const std::string& trace_help);
+  void declare_model(Syntax& syntax);                            // --fidelity and --interference alone
   [[nodiscard]] sim::SimulateOptions simulate_options() const;   // throws UsageError
+};
+
+/// How many points are forecast at a time.
+struct ThreadOptions {
+  std::optional<std::int64_t> threads;
+
+  void declare(Syntax& syntax);
+  [[nodiscard]] std::size_t count() const;   // the processors that this process may use, unless given; throws UsageError
 };
 
 /// Throws UsageError where two of the outputs (option and path, as given) are one file or both are standard output.
