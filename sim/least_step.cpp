@@ -41,6 +41,27 @@ Numbers place_of(const std::vector<GpuId>& gpus, const hw::Topology& topology) {
   return numbers;
 }
 
+/// The kernel with fewer rows, rounded down.
+struct FewerRows {
+  double share;
+  [[nodiscard]] std::int64_t of(std::int64_t rows) const { return static_cast<std::int64_t>(static_cast<double>(rows) * share); }
+
+  hw::Kernel operator()(hw::Gemm<std::int64_t> k) const { return k.m = of(k.m), k; }
+  hw::Kernel operator()(hw::GroupedGemm<hw::ExpertRowCounts> k) const {
+    for (std::int64_t& rows : k.rows) rows = of(rows);
+    return k;
+  }
+  hw::Kernel operator()(hw::Attention<std::int64_t> k) const { return k.sequences = of(k.sequences), k; }
+  hw::Kernel operator()(hw::Embedding<std::int64_t> k) const { return k.tokens = of(k.tokens), k; }
+  hw::Kernel operator()(hw::RmsNorm<std::int64_t> k) const { return k.rows = of(k.rows), k; }
+  hw::Kernel operator()(hw::Rope<std::int64_t> k) const { return k.rows = of(k.rows), k; }
+  hw::Kernel operator()(hw::ResidualAdd<std::int64_t> k) const { return k.rows = of(k.rows), k; }
+  hw::Kernel operator()(hw::Activation<std::int64_t> k) const { return k.rows = of(k.rows), k; }
+  hw::Kernel operator()(hw::Router<std::int64_t> k) const { return k.rows = of(k.rows), k; }
+  hw::Kernel operator()(hw::Permute<std::int64_t> k) const { return k.rows = of(k.rows), k; }
+  hw::Kernel operator()(hw::WeightedSum<std::int64_t> k) const { return k.tokens = of(k.tokens), k.rows = of(k.rows), k; }
+};
+
 /// The least time of each op of each program.
 class LeastTimes {
  public:
@@ -87,8 +108,9 @@ class LeastTimes {
   [[nodiscard]] SimTime of_computation(const ir::Op& op, const std::vector<Rank>& ranks) const {
     std::optional<SimTime> least;
     for (const Rank rank : ranks) {
-      const auto kernel = ir::resolve_kernel(op.work, schedule_, rank);
-      const SimTime time = countable_time(cost_.of_class(topology_.gpu_class(gpu_of(rank))).time(kernel.value()));
+      hw::Kernel kernel = ir::resolve_kernel(op.work, schedule_, rank).value();
+      if (options_.routed_rows < 1.0 && ir::depends_on_rank(op.work)) kernel = std::visit(FewerRows{options_.routed_rows}, kernel);
+      const SimTime time = countable_time(cost_.of_class(topology_.gpu_class(gpu_of(rank))).time(kernel));
       least = least ? std::min(*least, time) : time;
     }
     return *least > one_tick ? *least - one_tick : SimTime{};
@@ -107,7 +129,8 @@ class LeastTimes {
       const Seconds floor = floor_of(ir::resolve_collective(schedule_, first, op));
       least = least ? std::min(*least, floor) : floor;
     }
-    const SimTime time = countable_time(*least * least_share_of_floor);
+    const double routed = ir::depends_on_rank(op.work) ? options_.routed_rows : 1.0;
+    const SimTime time = countable_time(*least * (least_share_of_floor * routed));
     return time > one_tick ? time - one_tick : SimTime{};
   }
 
@@ -224,7 +247,37 @@ class EarliestEnds {
   std::vector<Progress> programs_;
 };
 
+/// Ends of ops by streams and edges alone.
+std::vector<SimTime> ends_alone(const ir::Program& program, const std::vector<SimTime>& times) {
+  std::vector<SimTime> stream_ends(program.streams.size()), ends;
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    SimTime& stream_end = stream_ends[program.ops[i].stream.index()];
+    for (const ir::OpIndex before : program.ops[i].after) stream_end = std::max(stream_end, ends[before.index()]);
+    ends.push_back(stream_end += times[i]);
+  }
+  return ends;
+}
+
 }  // namespace
+
+std::vector<SimTime> least_chains(const ir::Schedule& schedule, const ir::RankClasses& by_size, const hw::Topology& topology, const CostModel& cost,
+                                  LeastStepOptions options, const std::function<bool(const ir::Op&)>& counted) {
+  const LeastTimes least(schedule, by_size, topology, cost, options);
+  std::vector<SimTime> chains;
+  for (std::size_t p = 0; p < schedule.programs.size(); ++p) {
+    const ir::Program& program = schedule.programs[p];
+    std::vector<SimTime> times = least.of_program(p);
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      if (std::holds_alternative<ir::Send>(program.ops[i].work) || !counted(program.ops[i])) times[i] = SimTime{};
+    }
+    const std::vector<SimTime> ends = ends_alone(program, times);
+    chains.emplace_back();
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+      if (!ir::communicates(program.ops[i].work)) chains.back() = ends[i];
+    }
+  }
+  return chains;
+}
 
 SimTime least_step(const ir::Schedule& schedule, const ir::Instances& instances, const ir::RankClasses& by_size, const hw::Topology& topology,
                    const CostModel& cost, LeastStepOptions options) {

@@ -1,6 +1,9 @@
 // A step time below which no simulation falls, for a fraction of what a simulation costs. Knows no events and no routes.
 #pragma once
 
+#include <functional>
+#include <vector>
+
 #include "hardware_models/topology.hpp"
 #include "sim/cost_model.hpp"
 #include "strategies/ir/instances.hpp"
@@ -12,6 +15,7 @@ namespace fabricast::sim {
 struct LeastStepOptions {
   bool communication = true;    // false: collectives take no time, so that the result holds for any placement and algorithm
   bool deduplicates = true;     // all-to-alls may send a token once per node: the result holds for any of their algorithms
+  double routed_rows = 1.0;     // share of their rows that ops whose size follows the routing are taken to have
 };
 
 /// The longest path through the programs, where a computation takes its least time over the ranks that run it, alone on its GPU, and a
@@ -23,5 +27,10 @@ struct LeastStepOptions {
 /// sent. `by_size`: ir::classes_by_size.
 [[nodiscard]] SimTime least_step(const ir::Schedule& schedule, const ir::Instances& instances, const ir::RankClasses& by_size,
                                  const hw::Topology& topology, const CostModel& cost, LeastStepOptions options = {});
+
+/// By program: the longest path through its ops alone, up to the last computation, by the same times; messages and ops outside `counted` take
+/// none. Where a program is repeated on the same streams, each repetition takes at least this after the one before it.
+[[nodiscard]] std::vector<SimTime> least_chains(const ir::Schedule& schedule, const ir::RankClasses& by_size, const hw::Topology& topology,
+                                                const CostModel& cost, LeastStepOptions options, const std::function<bool(const ir::Op&)>& counted);
 
 }  // namespace fabricast::sim

@@ -74,7 +74,7 @@ const std::string small = "configs/experiments/mixtral_8x7b_ep8.json";
 }  // namespace
 
 TEST_CASE("help and version are results: standard output, exit 0, with a worked example each") {
-  for (const std::string command : {"", "simulate ", "compare ", "describe ", "sweep ", "calibrate ", "validate ", "import ", "audit ", "check ", "execute ", "merge ", "bench-collective "}) {
+  for (const std::string command : {"", "simulate ", "compare ", "describe ", "sweep ", "search ", "calibrate ", "validate ", "import ", "audit ", "check ", "execute ", "merge ", "bench-collective "}) {
     const Ran ran = fabricast(command + "--help");
     CHECK(ran.code == 0);
     CHECK(ran.err.empty());

@@ -11,6 +11,7 @@ namespace fabricast::tools {
 [[nodiscard]] std::unique_ptr<Command> make_compare_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_describe_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_sweep_command(Syntax& syntax);
+[[nodiscard]] std::unique_ptr<Command> make_search_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_calibrate_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_validate_command(Syntax& syntax);
 [[nodiscard]] std::unique_ptr<Command> make_import_command(Syntax& syntax);

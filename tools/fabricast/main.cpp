@@ -28,6 +28,7 @@ const std::vector<CommandEntry>& commands() {
       {"compare", "Forecast experiments side by side; the first is the baseline", make_compare_command},
       {"describe", "Show what an experiment runs where, without simulating it", make_describe_command},
       {"sweep", "Forecast a grid of settings of an experiment; can be resumed and sharded", make_sweep_command},
+      {"search", "Find the fastest strategies for a model on a cluster within its memory", make_search_command},
       {"bench-collective", "Forecast one collective alone, over a range of sizes", make_bench_collective_command},
       {"calibrate", "Fit a profile of the hardware to measurements", make_calibrate_command},
       {"validate", "Hold predictions against measured or published times, or a forecast against a measured step", make_validate_command},

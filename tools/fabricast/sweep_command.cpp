@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <atomic>
 #include <charconv>
 #include <csignal>
 #include <map>
@@ -129,12 +130,13 @@ class Sweep {
   }
 
   void forecast(const std::vector<std::size_t>& left, LineFile& file, std::vector<std::optional<Line>>& lines) const {
-    Progress progress(left.size(), "points", quiet_);
+    Progress progress("points", quiet_);
+    std::atomic<std::size_t> done = 0;
     validation::for_each_index(left.size(), threads_, [&](std::size_t turn) {
       const std::size_t i = left[turn];
       const std::string line = validation::forecast_line(grid_, points_[i], prepared_[i], settings_);
       lines[i] = Line{file.append(line), validation::read_point_line(line, "a line of this run")};
-      progress.advance();
+      progress.show(++done, left.size());
     });
   }
 
