@@ -11,6 +11,7 @@
 #include "sim/cost_model.hpp"
 #include "sim/least_step.hpp"
 #include "validation/forecast.hpp"
+#include "validation/least_peak.hpp"
 #include "validation/parallel.hpp"
 #include "validation/pipeline_bound.hpp"
 #include "validation/report_parts.hpp"
@@ -133,7 +134,7 @@ class FamilySearch {
     Outcome outcome;
     if (bound && bound->parameters + base_.cluster.memory_reserve > spec_.memory_limit) {
       outcome.counts.misfits = family.size();
-      outcome.keep_misfit({family.strategy, family.micro_batches, {}}, memory_of_parameters(bound->parameters));
+      outcome.keep_misfit({family.strategy, family.micro_batches, {}}, misfit_of(bound->parameters + base_.cluster.memory_reserve));
     } else if (bound && prunes_ && !standings.may_matter(family.strategy, bound->computation, bound->parameters)) {
       outcome.counts.pruned = family.size();
     } else {
@@ -148,13 +149,7 @@ class FamilySearch {
     return outcome;
   }
 
-  [[nodiscard]] FoundStrategy simulate(const Experiment& experiment) const {
-    const Forecast done = forecast(experiment, options_.simulate);
-    FoundStrategy found{experiment.strategy, experiment.workload.micro_batches, summarize(experiment, done, options_.simulate.fidelity)};
-    found.report.memory.capacity = spec_.memory_limit;
-    found.report.memory.fits = found.report.memory.peak <= spec_.memory_limit;
-    return found;
-  }
+  [[nodiscard]] FoundStrategy simulate(const Experiment& experiment) const { return found_by(experiment, forecast(experiment, options_.simulate)); }
 
  private:
   void look_at_order(const StrategyFamily& family, std::size_t place, std::size_t order, const Standings& standings, Outcome& outcome) const {
@@ -172,12 +167,12 @@ class FamilySearch {
     }
     const Plan planned = plan(experiment);
     const ir::RankClasses by_size = ir::classes_by_size(planned.schedule);
-    const Bytes least_memory = bound ? bound->parameters : Bytes{};
-    if (prunes_ && !standings.may_matter(strategy, least_of(planned, by_size, what), least_memory)) {
-      outcome.counts.pruned += family.algorithms.size();
-    } else if (MemorySummary memory = memory_of(planned, by_size); !memory.fits) {
+    const Bytes peak = least_peak(planned.schedule, by_size) + base_.cluster.memory_reserve;
+    if (peak > spec_.memory_limit) {
       outcome.counts.misfits += family.algorithms.size();
-      outcome.keep_misfit({strategy, family.micro_batches, {}}, std::move(memory));
+      outcome.keep_misfit({strategy, family.micro_batches, {}}, misfit_of(peak));
+    } else if (prunes_ && !standings.may_matter(strategy, least_of(planned, by_size, what), peak)) {
+      outcome.counts.pruned += family.algorithms.size();
     } else {
       const bool in_nodes = stays_in_nodes(planned);
       for (std::size_t a = 0; a < family.algorithms.size(); ++a) {
@@ -185,16 +180,35 @@ class FamilySearch {
         // On one node it is what automatic is.
         if (in_nodes && family.algorithms.size() > 1 && strategy.algorithms.expert == hw::CollectiveAlgorithm::hierarchical) {
           ++outcome.counts.alike;
-          continue;
+        } else {
+          simulate(with_strategy(base_, strategy, family.micro_batches), peak, place, order * family.algorithms.size() + a, standings, outcome);
         }
-        outcome.simulated.push_back({simulate(with_strategy(base_, strategy, family.micro_batches)), place, order * family.algorithms.size() + a});
-        ++outcome.counts.simulated;
       }
     }
   }
 
-  [[nodiscard]] MemorySummary memory_of(const Plan& planned, const ir::RankClasses& by_size) const {
-    return summarize_memory(planned.schedule, by_size, base_.cluster.memory_reserve, spec_.memory_limit);
+  void simulate(const Experiment& experiment, Bytes least_memory, std::size_t family, std::size_t variant, const Standings& standings, Outcome& outcome) const {
+    const Forecast done = forecast(experiment, options_.simulate);
+    const TimeSpan span = step_of(done.result.trace);
+    ++outcome.counts.simulated;
+    // A report with its exact memory takes longer than the simulation where micro-batches are many.
+    if (prunes_ && !standings.may_matter(experiment.strategy, to_seconds(span.end - span.start), least_memory)) return;
+    FoundStrategy found = found_by(experiment, done);
+    if (found.report.memory.fits) {
+      outcome.simulated.push_back({std::move(found), family, variant});
+      return;
+    }
+    --outcome.counts.simulated;
+    ++outcome.counts.misfits;
+    MemorySummary memory = found.report.memory;
+    outcome.keep_misfit(std::move(found), std::move(memory));
+  }
+
+  [[nodiscard]] FoundStrategy found_by(const Experiment& experiment, const Forecast& done) const {
+    FoundStrategy found{experiment.strategy, experiment.workload.micro_batches, summarize(experiment, done, options_.simulate.fidelity)};
+    found.report.memory.capacity = spec_.memory_limit;
+    found.report.memory.fits = found.report.memory.peak <= spec_.memory_limit;
+    return found;
   }
 
   [[nodiscard]] Seconds least_of(const Plan& planned, const ir::RankClasses& by_size, sim::LeastStepOptions what) const {
@@ -202,9 +216,9 @@ class FamilySearch {
   }
 
   /// What is known of a strategy that is not built.
-  [[nodiscard]] MemorySummary memory_of_parameters(Bytes bytes) const {
+  [[nodiscard]] MemorySummary misfit_of(Bytes least) const {
     MemorySummary memory;
-    memory.peak = bytes + base_.cluster.memory_reserve;
+    memory.peak = least;
     memory.capacity = spec_.memory_limit;
     memory.fits = false;
     return memory;

@@ -12,6 +12,7 @@
 #include "tests/temporary_folder.hpp"
 #include "tests/validation/small_experiment.hpp"
 #include "validation/forecast.hpp"
+#include "validation/least_peak.hpp"
 #include "validation/pipeline_bound.hpp"
 #include "validation/search_text.hpp"
 #include "validation/strategy_config.hpp"
@@ -108,7 +109,9 @@ TEST_CASE("no strategy is simulated below the bound of its family, and bounds ar
       CHECK(bound->computation <= bound->step);
       CHECK(bound->step <= least);
       CHECK(least <= report.step);
-      CHECK(bound->parameters <= report.memory.peak);
+      const Bytes peak = least_peak(planned.schedule, ir::classes_by_size(planned.schedule));
+      CHECK(bound->parameters <= peak);
+      CHECK(peak + experiment.cluster.memory_reserve <= report.memory.peak);
       nearest = std::max(nearest, bound->step / report.step);
       ++bounded;
     }
