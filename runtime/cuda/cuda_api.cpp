@@ -9,6 +9,7 @@ namespace fabricast::runtime::cuda {
 
 void check(cudaError_t status, std::source_location where) {
   if (status == cudaSuccess) return;
+  (void)cudaGetLastError();
   const std::string_view file = where.file_name();
   throw CudaError(fmt::format("{} ({}, at {}:{})", cudaGetErrorString(status), cudaGetErrorName(status),
                               file.substr(file.rfind('/') + 1), where.line()),
@@ -27,6 +28,14 @@ Event make_event() {
   cudaEvent_t event = nullptr;
   check(cudaEventCreate(&event));
   return Event(event);
+}
+
+/// "Not ready" is the runtime's last error, too, until somebody fetches it: the next launch would be taken to have failed.
+bool has_passed(cudaEvent_t event) {
+  const cudaError_t status = cudaEventQuery(event);
+  if (status != cudaErrorNotReady) return check(status), true;
+  (void)cudaGetLastError();
+  return false;
 }
 
 DeviceMemory::DeviceMemory(Bytes size) : size_(static_cast<std::size_t>(size.value())) {

@@ -178,7 +178,6 @@ class DevicePlanRun {
       results_.left_out.push_back({what, error.what()});
     } catch (const CudaError& error) {
       if (error.status() != cudaErrorMemoryAllocation) throw ExecutionError(what + ": " + error.what());
-      (void)cudaGetLastError();
       results_.left_out.push_back({what, std::string("out of device memory: ") + error.what()});
     } catch (const std::exception& error) {
       throw ExecutionError(what + ": " + error.what());

@@ -251,9 +251,7 @@ void DeviceRun::open_step() {
     while (Clock::now() < *begin) std::this_thread::yield();
   }
   check(cudaEventRecord(zero_.get(), ranks_[here_.front().index()]->stream(ir::compute_stream)));
-  cudaError_t status = cudaErrorNotReady;
-  while (status == cudaErrorNotReady) status = cudaEventQuery(zero_.get());
-  check(status);
+  while (!has_passed(zero_.get())) {}
   zero_late_ = Seconds(begin ? std::chrono::duration<double>(Clock::now() - *begin).count() : 0.0);
 }
 
@@ -295,10 +293,7 @@ void DeviceRun::copy_logits(const BoundOp& op, cudaStream_t stream) {
 }
 
 bool DeviceRun::has_ended(ir::InstanceMember member) const {
-  const cudaError_t status = cudaEventQuery(ranks_[member.rank.index()]->done(member.op));
-  if (status == cudaErrorNotReady) return false;
-  check(status);
-  return true;
+  return has_passed(ranks_[member.rank.index()]->done(member.op));
 }
 
 void DeviceRun::await_end() {

@@ -205,9 +205,7 @@ class CollectiveRun {
     const Guard guard(failure(bench, why).what(), 2 * patience, options_.give_up);
     const auto begin = Clock::now();
     while (true) {
-      const cudaError_t status = cudaEventQuery(event);
-      if (status == cudaSuccess) return;
-      if (status != cudaErrorNotReady) check(status);
+      if (has_passed(event)) return;
       ncclResult_t result = ncclSuccess;
       check(ncclCommGetAsyncError(communicator, &result));
       const bool is_late = Clock::now() - begin > patience;
