@@ -22,7 +22,7 @@ namespace {
 constexpr std::chrono::milliseconds watch_interval{50};
 constexpr std::chrono::microseconds poll_interval{20};
 constexpr std::chrono::milliseconds step_margin{1};      // longer than word of the last rank takes to come to all
-constexpr std::chrono::seconds connect_patience{60}, return_patience{1};
+constexpr std::chrono::seconds connect_patience{60}, return_patience{1}, leave_patience{60};
 
 double gigabytes(Bytes bytes) { return static_cast<double>(bytes.value()) * 1e-9; }
 
@@ -102,8 +102,16 @@ DeviceRun::DeviceRun(const ir::Schedule& schedule, const RunOptions& options, co
   prepare();
 }
 
-/// Kernels that wait for peers end before the memory goes that they use.
+/// Kernels that wait for peers end before the memory goes that they use. A device that is lost may not give it back.
 DeviceRun::~DeviceRun() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!last_resort_) {
+      last_resort_.emplace(fmt::format("rank {}: GPU {} or NCCL does not come back after {} s, though all ops have ended", here_.front().value,
+                                       cuda_.device, leave_patience.count()),
+                           leave_patience, cuda_.give_up);
+    }
+  }
   watch_.request_stop();
   watch_ = {};
   if (transport_) transport_->abort();
@@ -194,6 +202,16 @@ void DeviceRun::prepare() {
 }
 
 MeasuredRun DeviceRun::run() {
+  try {
+    return run_steps();
+  } catch (const std::exception& error) {
+    const std::lock_guard lock(mutex_);
+    if (!last_resort_) last_resort_.emplace(error.what(), return_patience, cuda_.give_up);
+    throw;
+  }
+}
+
+MeasuredRun DeviceRun::run_steps() {
   std::vector<LogitsShard> first, last;
   std::vector<Stamps> steps;
   if (options_.keep_logits) first = check_step();
@@ -344,13 +362,7 @@ void DeviceRun::watch_once() {
   {
     const std::lock_guard lock(mutex_);
     const auto now = Clock::now();
-    if (trouble_) {
-      if (!told_ && cuda_.give_up && now - given_up_at_ > return_patience) {
-        told_ = true;
-        cuda_.give_up(*trouble_);
-      }
-      return;
-    }
+    if (trouble_) return;
     const std::size_t moves = progress_.moves();
     const bool waits = phase == Phase::connecting || (phase == Phase::in_step && moves == seen_moves_ && !progress_.is_computing());
     if (!waits) moved_at_ = now;
@@ -373,7 +385,7 @@ void DeviceRun::give_up(const std::string& why) {
     const std::lock_guard lock(mutex_);
     if (trouble_) return;
     trouble_ = why;
-    given_up_at_ = Clock::now();
+    last_resort_.emplace(why, return_patience, cuda_.give_up);
     transport = transport_.get();
   }
   if (transport) transport->abort();

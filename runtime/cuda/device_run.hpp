@@ -17,6 +17,7 @@
 #include "runtime/cuda/device_rank.hpp"
 #include "runtime/cuda/device_transport.hpp"
 #include "runtime/cuda/gemm.hpp"
+#include "runtime/cuda/guard.hpp"
 #include "runtime/device_trace.hpp"
 #include "runtime/executor.hpp"
 #include "runtime/step_progress.hpp"
@@ -48,6 +49,7 @@ class DeviceRun {
   void connect();
   void prepare();
 
+  [[nodiscard]] MeasuredRun run_steps();
   [[nodiscard]] std::vector<LogitsShard> check_step();
   void step(bool keeps_logits);
   void open_step();
@@ -67,6 +69,7 @@ class DeviceRun {
   void join_ranks(MeasuredRun& run, std::vector<Stamps>& steps) const;
   [[nodiscard]] MeasuredRun collect(std::vector<LogitsShard> first, const std::vector<LogitsShard>& last, std::vector<Stamps> steps) const;
 
+  std::optional<Guard> last_resort_;                   // once the run is given up, and while all is given back; goes last
   const ir::Schedule& schedule_;
   RunOptions options_;
   const CudaOptions& cuda_;
@@ -89,9 +92,8 @@ class DeviceRun {
   mutable std::mutex mutex_;                           // of what follows
   std::condition_variable_any wake_;
   std::optional<std::string> trouble_;                 // why the run is given up
-  Clock::time_point given_up_at_, moved_at_;
+  Clock::time_point moved_at_;
   std::size_t seen_moves_ = 0;
-  bool told_ = false;
   std::jthread watch_;                                 // ends first
 };
 

@@ -4,15 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstring>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "runtime/cuda/collective_bench.hpp"
 #include "runtime/cuda/device_transport.hpp"
+#include "runtime/cuda/guard.hpp"
 #include "runtime/cuda/kernels.hpp"
 #include "runtime/cuda/nccl_exchange.hpp"
 #include "runtime/exchange_data.hpp"
@@ -35,24 +34,6 @@ std::string name_of(const runtime::CollectiveBench& bench) {
   return fmt::format("{} of {} bytes among {}{}", hw::name_of(bench.kind), bench.size.value(), bench.members,
                      bench.stride > 1 ? fmt::format(", {} ranks apart", bench.stride) : "");
 }
-
-/// Calls `give_up` where what it guards does not come back in time, from a thread of its own: a library that waits for ever cannot be left.
-class Guard {
- public:
-  Guard(std::string why, std::chrono::duration<double> patience, const std::function<void(const std::string&)>& give_up) {
-    if (!give_up) return;
-    thread_ = std::jthread([this, why = std::move(why), patience, &give_up](const std::stop_token& stop) {
-      std::unique_lock lock(mutex_);
-      (void)wake_.wait_for(lock, stop, patience, [] { return false; });
-      if (!stop.stop_requested()) give_up(why);
-    });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable_any wake_;
-  std::jthread thread_;
-};
 
 class CollectiveRun {
  public:
@@ -210,7 +191,7 @@ class CollectiveRun {
       check(ncclCommGetAsyncError(communicator, &result));
       const bool is_late = Clock::now() - begin > patience;
       if ((result != ncclSuccess && result != ncclInProgress) || is_late) {
-        for (auto& [key, c] : communicators_) c.abort();   // before memory goes that its kernels use
+        abort_all(communicators_);   // before memory goes that its kernels use
         check(result);
         throw failure(bench, why);
       }

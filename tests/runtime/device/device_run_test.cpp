@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -107,6 +110,39 @@ void check_contains(const std::string& text, const std::string& part) {
   CHECK(text.find(part) != std::string::npos);
 }
 
+/// Of ranks 0 to 2, where rank 3 comes to the step's beginning and does nothing in it.
+std::vector<std::string> errors_beside_a_rank_that_stops(const std::function<void(const std::string&)>& give_up) {
+  Job job = small_job();
+  job.strategy.overlap_chunks = 2;
+  const ir::Schedule schedule = schedule_of(job);
+  const ir::Instances instances = ir::match_instances(schedule);
+  const std::uint16_t port = free_port();
+  std::vector<std::string> errors(3);
+  std::atomic<int> running{3};
+  std::vector<std::jthread> threads;
+  for (std::int32_t r = 0; r < 4; ++r) {
+    threads.emplace_back([&, r] {
+      runtime::TcpRendezvous rendezvous({"127.0.0.1", port, Rank{r}, 4, Seconds(60)});
+      if (r == 3) {
+        const auto transport = runtime::cuda::make_nccl_transport(schedule, instances, Rank{r}, {}, &rendezvous, 16);
+        const std::int64_t ready = 0;
+        (void)rendezvous.all_gather(std::as_bytes(std::span(&ready, 1)));
+        while (running > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        return;
+      }
+      runtime::CudaOptions cuda = options_of(CudaMode::distributed, r);
+      cuda.rendezvous = &rendezvous;
+      cuda.give_up = give_up;
+      runtime::RunOptions options = one_step();
+      options.stall_timeout = Seconds(0.3);
+      errors[static_cast<std::size_t>(r)] = message_of([&] { (void)runtime::cuda::DeviceRun(schedule, options, cuda).run(); });
+      --running;
+    });
+  }
+  threads.clear();
+  return errors;
+}
+
 }  // namespace
 
 TEST_CASE("virtual ranks: numbers, order, bytes and memory of every strategy") {
@@ -166,6 +202,26 @@ TEST_CASE("distributed: numbers, order, bytes and memory of what four ranks can 
 TEST_CASE("distributed: a rank that leaves ends the run for the others, and is named") {
   DistributedExecutor executor(2);
   check_contains(message_of([&] { (void)executor.run(schedule_of(small_job()), one_step()); }), "rank 2");
+  CHECK(things_alive() == 0);
+}
+
+TEST_CASE("distributed: a rank that stops within a step ends the run for the others, which name it") {
+  const std::vector<std::string> errors = errors_beside_a_rank_that_stops({});
+  for (std::size_t r = 0; r < 3; ++r) check_contains(errors[r], "no op has ended for 0.3 s: rank " + std::to_string(r));
+  CHECK(hanging_aborts() == 0);
+  CHECK(things_alive() == 0);
+}
+
+TEST_CASE("distributed: where NCCL does not even come back from an abort, the process is told to end, and why") {
+  hold_aborts(true);
+  std::mutex mutex;
+  std::string said;
+  (void)errors_beside_a_rank_that_stops([&](const std::string& why) {
+    const std::lock_guard lock(mutex);
+    said = why;
+    hold_aborts(false);
+  });
+  check_contains(said, "no op has ended for 0.3 s: rank ");
   CHECK(things_alive() == 0);
 }
 

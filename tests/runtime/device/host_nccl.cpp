@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -126,13 +129,17 @@ struct Meeting {
 struct World {
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<Meeting>> meetings;   // by id
+  std::set<ncclComm_t> communicators;
   int ids = 0;
+  std::size_t hanging_aborts = 0;
 };
 
 World& world() {
   static World the_world;
   return the_world;
 }
+
+void end_all(const std::vector<ncclComm_t>& together);
 
 /// Calls between ncclGroupStart and ncclGroupEnd: all come at once, and end when all have.
 struct Group {
@@ -141,8 +148,10 @@ struct Group {
   std::vector<std::function<void()>> arrivals;
   std::vector<std::function<bool()>> ready;
   std::vector<std::function<void()>> ends;
+  std::vector<ncclComm_t> aborted;
 
   void close() {
+    end_all(aborted);
     if (stream && !arrivals.empty()) {
       enqueue(stream, [all = std::move(arrivals)] {
         for (const auto& arrive : all) arrive();
@@ -170,10 +179,28 @@ thread_local Group group;
 struct ncclComm {
   std::shared_ptr<Meeting> meeting;
   int members, member;
+  std::thread::id owner = std::this_thread::get_id();          // each rank is a thread
   std::size_t calls = 0;
+  std::shared_ptr<std::atomic<int>> under_way = std::make_shared<std::atomic<int>>(0);
 };
 
 namespace {
+
+std::atomic<bool> aborts_are_held{false};
+
+/// Each frees memory, for which CUDA waits for the whole device: for ever, where another communicator of the rank has something under way.
+void end_all(const std::vector<ncclComm_t>& together) {
+  while (aborts_are_held && !together.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const std::lock_guard lock(world().mutex);
+  for (const ncclComm_t comm : together) comm->meeting->has_aborted[static_cast<std::size_t>(comm->member)] = true;
+  for (const ncclComm_t comm : together) world().communicators.erase(comm);
+  for (const ncclComm_t comm : together) {
+    const auto& others = world().communicators;
+    const bool hangs = std::any_of(others.begin(), others.end(), [&](ncclComm_t o) { return o->owner == comm->owner && *o->under_way > 0; });
+    world().hanging_aborts += hangs ? 1 : 0;
+    delete comm;
+  }
+}
 
 ncclResult_t call(Kind kind, const void* in, void* out, std::size_t count, ncclDataType_t type, int root, ncclComm_t comm, cudaStream_t stream) {
   std::shared_ptr<Collective> shared;
@@ -193,8 +220,10 @@ ncclResult_t call(Kind kind, const void* in, void* out, std::size_t count, ncclD
   const int self = comm->member;
   group.arrivals.push_back([=] { shared->members[member] = {static_cast<const char*>(in), static_cast<char*>(out), true}; });
   group.ready.push_back([=] { return meeting->aborted(self) || shared->is_done || (!meeting->any_aborted() && shared->all_here()); });
-  group.ends.push_back([=] {
+  ++*comm->under_way;
+  group.ends.push_back([=, under_way = comm->under_way] {
     if (!shared->is_done && !meeting->aborted(self)) shared->run();
+    --*under_way;
   });
   if (group.depth == 0) group.close();
   return ncclSuccess;
@@ -209,11 +238,16 @@ ncclResult_t post(bool sends, const void* from, void* to, std::size_t count, ncc
     meeting->match(pair);
   });
   group.ready.push_back([=, meeting = comm->meeting, self = comm->member] { return message->is_done || meeting->aborted(self); });
+  ++*comm->under_way;
+  group.ends.push_back([under_way = comm->under_way] { --*under_way; });
   if (group.depth == 0) group.close();
   return ncclSuccess;
 }
 
 }  // namespace
+
+std::size_t fabricast::tests::hanging_aborts() { return world().hanging_aborts; }
+void fabricast::tests::hold_aborts(bool are_held) { aborts_are_held = are_held; }
 
 extern "C" {
 
@@ -231,11 +265,12 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int members, ncclUniqueId 
   auto& meeting = world().meetings[std::string(id.internal, sizeof id.internal)];
   if (!meeting) meeting = std::make_shared<Meeting>(members);
   *comm = new ncclComm{meeting, members, member};
+  world().communicators.insert(*comm);
   return ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
-  comm->meeting->has_aborted[static_cast<std::size_t>(comm->member)] = true;
-  return delete comm, ncclSuccess;
+  if (group.depth > 0) return group.aborted.push_back(comm), ncclSuccess;
+  return end_all({comm}), ncclSuccess;
 }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* error) { return *error = ncclSuccess, ncclSuccess; }
 ncclResult_t ncclGroupStart() { return ++group.depth, ncclSuccess; }
