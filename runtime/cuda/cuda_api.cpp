@@ -7,12 +7,14 @@
 
 namespace fabricast::runtime::cuda {
 
+constexpr const char* compiled_for_others = ": this program was compiled for other GPUs; configure with -DCMAKE_CUDA_ARCHITECTURES";
+
 void check(cudaError_t status, std::source_location where) {
   if (status == cudaSuccess) return;
   (void)cudaGetLastError();
   const std::string_view file = where.file_name();
-  throw CudaError(fmt::format("{} ({}, at {}:{})", cudaGetErrorString(status), cudaGetErrorName(status),
-                              file.substr(file.rfind('/') + 1), where.line()),
+  throw CudaError(fmt::format("{} ({}, at {}:{}){}", cudaGetErrorString(status), cudaGetErrorName(status), file.substr(file.rfind('/') + 1),
+                              where.line(), status == cudaErrorNoKernelImageForDevice ? compiled_for_others : ""),
                   status);
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "runtime/cuda/device_info.hpp"
 #include "runtime/cuda/device_kernel.hpp"
 #include "runtime/cuda/gemm.hpp"
 #include "runtime/cuda/sampler.hpp"

@@ -1,7 +1,6 @@
 #include "runtime/cuda/device_info.hpp"
 
 #include <dlfcn.h>
-#include <fmt/format.h>
 
 #include <array>
 #include <memory>
@@ -10,14 +9,6 @@
 
 namespace fabricast::runtime::cuda {
 namespace {
-
-std::string version_text(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
-
-int attribute(std::int32_t device, cudaDeviceAttr which) {
-  int value = 0;
-  check(cudaDeviceGetAttribute(&value, which, device));
-  return value;
-}
 
 /// NVIDIA's management library, which comes with the driver: opened where it is, since without it all but two numbers are known. Functions
 /// and values as its API reference gives them; 0 is success.
@@ -64,12 +55,6 @@ CudaDevice describe_device(std::int32_t device) {
   auto properties = std::make_unique<cudaDeviceProp>();
   check(cudaGetDeviceProperties(properties.get(), device));
   result.name = properties->name;
-  int driver = 0;
-  check(cudaDriverGetVersion(&driver));
-  result.driver = version_text(driver);
-  result.runtime = version_text(CUDART_VERSION);
-  result.sms = properties->multiProcessorCount;
-  result.clock_mhz = attribute(device, cudaDevAttrClockRate) / 1000.0;   // told in kHz
   result.cache = Bytes(properties->l2CacheSize);
   check(cudaSetDevice(device));
   std::size_t free = 0, all = 0;

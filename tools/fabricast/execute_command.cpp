@@ -173,7 +173,7 @@ ExitCode ExecuteCommand::execute(const std::string& path, runtime::Executor& exe
 
 /// One for each rank, before so many processes find out one by one.
 void ExecuteCommand::require_gpus(std::size_t ranks) const {
-  const std::size_t gpus = runtime::open_cuda()->devices().size();
+  const auto gpus = static_cast<std::size_t>(runtime::open_cuda()->device_count());
   if (ranks <= gpus) return;
   throw UsageError("the experiment has " + std::to_string(ranks) + " ranks and this machine " + std::to_string(gpus) +
                    " GPUs: start fabricast-worker on several machines, or use --virtual-ranks or --slice RANK");

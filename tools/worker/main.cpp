@@ -117,7 +117,7 @@ ExitCode guarded(std::optional<std::int32_t> rank, Body&& body) {
 
 /// Those who start processes may show each one its own GPU only; then that is number 0.
 std::int32_t device_of(const WorkerOptions& options, const Launch& launch, runtime::CudaBackend& backend) {
-  return options.device.value_or(backend.devices().size() == 1 ? 0 : launch.local_rank);
+  return options.device.value_or(backend.device_count() == 1 ? 0 : launch.local_rank);
 }
 
 std::function<void(const std::string&)> end_of_process(const Launch& launch) {
