@@ -159,7 +159,6 @@ ExitCode work_on_cuda(const WorkerOptions& options, const Launch& launch, runtim
   if (options.communication_ctas < 0) throw LaunchError("--communication-ctas is not negative");
   if (options.compute_sms < 0) throw LaunchError("--compute-sms is not negative");
   if (options.microbench) require_bench_options(options);
-  prepare_cuda_environment();
   const auto backend = runtime::open_cuda();
   const std::int32_t device = device_of(options, launch, *backend);
   if (options.microbench) {
@@ -188,9 +187,6 @@ ExitCode work_on_cuda(const WorkerOptions& options, const Launch& launch, runtim
 template <class Body>
 ExitCode within_mpi(const Launch& launch, Body&& body) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);   // an mpirun that is killed takes its processes along
-  struct sigaction action{};
-  action.sa_handler = request_stop;
-  ::sigaction(SIGTERM, &action, nullptr);
   std::unique_ptr<runtime::MpiWorld> world;
   const ExitCode joined = guarded(launch.rank, [&] {
     world = std::make_unique<runtime::MpiWorld>();
@@ -209,6 +205,9 @@ ExitCode within_mpi(const Launch& launch, Body&& body) {
 }
 
 ExitCode run_mpi(const WorkerOptions& options, const Launch& launch) {
+  struct sigaction action{};
+  action.sa_handler = request_stop;
+  ::sigaction(SIGTERM, &action, nullptr);
   return within_mpi(launch, [&](const runtime::MpiWorld& world) {
     runtime::MpiExecutor executor(world, &stop_requested);
     return work(options, launch, "mpi", executor);
@@ -233,6 +232,7 @@ ExitCode run_cuda_within_mpi(const WorkerOptions&, const Launch&) {
 
 /// Over TCP where somebody says where rank 0 listens (torchrun does), else over MPI.
 ExitCode run_cuda(const WorkerOptions& options, const Launch& launch) {
+  prepare_cuda_environment();   // before an MPI that knows CUDA starts its driver
   if (launch.size == 1) return work_on_cuda(options, launch, nullptr);
   if (launch.master_address.empty()) return run_cuda_within_mpi(options, launch);
   return guarded(launch.rank, [&] {
