@@ -1,7 +1,10 @@
 #include "runtime/tcp_rendezvous.hpp"
 
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
+#include <chrono>
 #include <cmath>
 #include <functional>
 #include <thread>
@@ -58,6 +61,27 @@ TEST_CASE("a rank that does not come is named by those who wait") {
   CAPTURE(thrown[0]);
   CHECK(thrown[0].find("these ranks have not come: 2") != std::string::npos);
   CHECK_FALSE(thrown[1].empty());
+}
+
+// A queue of connections that is full: Linux lets further ones wait, as those to a machine that a firewall hides.
+TEST_CASE("rank 0 that does not answer is not waited for longer than told") {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(tests::free_port());
+  const auto* const at = reinterpret_cast<const sockaddr*>(&address);
+  const Socket door(::socket(AF_INET, SOCK_STREAM, 0));
+  REQUIRE(::bind(door.descriptor(), at, sizeof address) == 0);
+  REQUIRE(::listen(door.descriptor(), 0) == 0);
+  std::vector<Socket> queue;
+  for (int i = 0; i < 4; ++i) {
+    queue.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    (void)::connect(queue.back().descriptor(), at, sizeof address);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK_THROWS_WITH_AS(TcpRendezvous({"127.0.0.1", ntohs(address.sin_port), Rank{1}, 2, Seconds(0.5)}),
+                       doctest::Contains("rank 1 does not reach rank 0 at 127.0.0.1"), ExecutionError);
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
 }
 
 TEST_CASE("a rank that leaves is named to those who meet without it") {
