@@ -55,7 +55,7 @@ struct CudaBenchOptions {
   std::uint64_t seed = 1;
   std::vector<Traffic> traffic;            // what goes on beside the plan's `beside` kernels, one after the other
   Rendezvous* rendezvous = nullptr;        // of a job of several processes; null: one process
-  Seconds patience{60};                    // for one collective's samples; then the run is given up
+  Seconds patience{8};                     // for one sample of a collective; then the run is given up
   std::function<void(const std::string&)> say;       // what comes next; may be null
   std::function<void(const std::string&)> give_up;   // as in CudaOptions
 };

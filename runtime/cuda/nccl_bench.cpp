@@ -21,7 +21,8 @@ namespace fabricast::runtime::cuda {
 namespace {
 
 constexpr std::int32_t warm_up_calls = 5;
-constexpr std::chrono::seconds connect_time{60};
+constexpr std::size_t samples_ahead = 4;          // of the device: so that the host never waits for a queue to empty, which a lost peer leaves full
+constexpr std::chrono::seconds connect_time{60}, abort_time{1};
 constexpr std::chrono::microseconds between_polls{20};
 
 /// Calls of a sample: as many as nccl-tests has by default (20), fewer of large ones.
@@ -149,17 +150,30 @@ class CollectiveRun {
     };
     const std::int32_t calls = calls_of(bench.size);
     std::vector<Event> marks;
-    call(warm_up_calls);
-    marks.push_back(make_event());
-    check(cudaEventRecord(marks.back().get(), stream_.get()));
-    for (std::int32_t i = 0; i < options_.repetitions; ++i) {
-      call(calls);
+    std::size_t awaited = 0;
+    const auto mark = [&] {
       marks.push_back(make_event());
       check(cudaEventRecord(marks.back().get(), stream_.get()));
+    };
+    const auto await_all_but = [&](std::size_t ahead) {
+      while (awaited + ahead < marks.size()) await(marks[awaited++].get(), bench, communicator);
+    };
+    {
+      const Guard guard(failure(bench, "NCCL does not connect its members").what(), connect_time, options_.give_up);
+      call(1);   // connects
     }
-    await(marks.back().get(), bench, communicator);
+    mark();
+    await_all_but(0);
+    call(warm_up_calls - 1);
+    mark();
+    for (std::int32_t i = 0; i < options_.repetitions; ++i) {
+      call(calls);
+      mark();
+      await_all_but(samples_ahead);
+    }
+    await_all_but(0);
     std::vector<Seconds> seconds;
-    for (std::size_t i = 1; i < marks.size(); ++i) {
+    for (std::size_t i = 2; i < marks.size(); ++i) {
       float milliseconds = 0;
       check(cudaEventElapsedTime(&milliseconds, marks[i - 1].get(), marks[i].get()));
       seconds.emplace_back(static_cast<double>(milliseconds) * 1e-3 / calls);
@@ -182,21 +196,21 @@ class CollectiveRun {
   /// Polled, so that a peer that is gone can be told from one that is slow.
   void await(cudaEvent_t event, const runtime::CollectiveBench& bench, ncclComm_t communicator) {
     const std::chrono::duration<double> patience(options_.patience.value());
-    const std::string why = fmt::format("does not end after {:g} s: have all ranks come, with the same plan?", options_.patience.value());
-    const Guard guard(failure(bench, why).what(), 2 * patience, options_.give_up);
     const auto begin = Clock::now();
-    while (true) {
-      if (has_passed(event)) return;
+    while (!has_passed(event)) {
       ncclResult_t result = ncclSuccess;
       check(ncclCommGetAsyncError(communicator, &result));
-      const bool is_late = Clock::now() - begin > patience;
-      if ((result != ncclSuccess && result != ncclInProgress) || is_late) {
-        abort_all(communicators_);   // before memory goes that its kernels use
-        check(result);
-        throw failure(bench, why);
-      }
+      if ((result != ncclSuccess && result != ncclInProgress) || Clock::now() - begin > patience) give_up(bench, result);
       std::this_thread::sleep_for(between_polls);
     }
+  }
+
+  [[noreturn]] void give_up(const runtime::CollectiveBench& bench, ncclResult_t result) {
+    const ExecutionError late = failure(bench, fmt::format("does not end after {:g} s: have all ranks come, with the same plan?", options_.patience.value()));
+    const Guard guard(late.what(), abort_time, options_.give_up);
+    abort_all(communicators_);   // before memory goes that its kernels use
+    check(result);
+    throw late;
   }
 
   /// Every rank's samples, told to all.
