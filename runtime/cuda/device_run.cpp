@@ -4,6 +4,7 @@
 #include <nvtx3/nvToolsExt.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -178,9 +179,37 @@ void DeviceRun::connect() {
       transport = make_nccl_transport(schedule_, instances_, cuda_.rank, options_.node_of, cuda_.rendezvous, cuda_.communication_ctas);
       break;
   }
-  const std::lock_guard lock(mutex_);
-  transport_ = std::move(transport);
+  {
+    const std::lock_guard lock(mutex_);
+    transport_ = std::move(transport);
+  }
+  if (cuda_.mode == CudaMode::distributed) rehearse();
   phase_ = Phase::preparing;
+}
+
+/// Each collective once, on whatever memory holds, before any computes: NCCL connects peers when they first meet, and allocates memory for it. CUDA may
+/// wait for the whole device then, and so for ever for a kernel that waits for peers. In ascending order on every rank, and one at a time.
+void DeviceRun::rehearse() {
+  phase_ = Phase::rehearsing;
+  const DeviceRank& rank = *ranks_[cuda_.rank.index()];
+  for (const ir::Instance& instance : instances_.all) {
+    const auto found = std::find_if(instance.members.begin(), instance.members.end(), [&](const auto& m) { return m.rank == cuda_.rank; });
+    if (found == instance.members.end()) continue;
+    const ir::InstanceMember own = *found;
+    const BoundOp& op = rank.ops()[own.op.index()];
+    const cudaStream_t stream = rank.stream(op.op->stream);
+    try {
+      transport_->exchange(std::array{DeviceMember{&op, stream, rank.reached(own.op)}});
+      check(cudaEventRecord(rank.done(own.op), stream));
+      while (!has_ended(own)) {
+        throw_if_given_up();
+        std::this_thread::sleep_for(poll_interval);
+      }
+    } catch (const std::exception& error) {
+      throw_if_given_up();
+      throw ExecutionError(ir::describe(schedule_, own.rank, own.op) + ", rehearsed: " + error.what(), ExecutionError::Place{own.rank, own.op});
+    }
+  }
 }
 
 void DeviceRun::prepare() {
@@ -364,11 +393,12 @@ void DeviceRun::watch_once() {
     const auto now = Clock::now();
     if (trouble_) return;
     const std::size_t moves = progress_.moves();
-    const bool waits = phase == Phase::connecting || (phase == Phase::in_step && moves == seen_moves_ && !progress_.is_computing());
+    const bool connects = phase == Phase::connecting || phase == Phase::rehearsing;
+    const bool waits = connects || (phase == Phase::in_step && moves == seen_moves_ && !progress_.is_computing());
     if (!waits) moved_at_ = now;
     seen_moves_ = moves;
     const std::chrono::duration<double> still = now - moved_at_;
-    if (phase == Phase::connecting && still > connect_patience) {
+    if (connects && still > connect_patience) {
       why = fmt::format("rank {}: NCCL does not connect the ranks after {} s: has one of them ended, or does a firewall stand between them?",
                         here_.front().value, connect_patience.count());
     } else if (phase == Phase::in_step && still.count() > options_.stall_timeout.value()) {
@@ -376,7 +406,7 @@ void DeviceRun::watch_once() {
     }
   }
   if (!why.empty()) give_up(why);
-  if (phase == Phase::in_step && transport_) transport_->check_health();
+  if (phase == Phase::in_step || phase == Phase::rehearsing) transport_->check_health();
 }
 
 void DeviceRun::give_up(const std::string& why) {

@@ -36,7 +36,7 @@ class DeviceRun {
   [[nodiscard]] MeasuredRun run();
 
  private:
-  enum class Phase : std::uint8_t { preparing, connecting, between_steps, in_step };
+  enum class Phase : std::uint8_t { preparing, connecting, rehearsing, between_steps, in_step };
   using Stamps = std::vector<std::vector<OpStamps>>;   // [rank][op]; empty for ranks elsewhere
   struct KeptLogits {
     const BoundOp* op;
@@ -47,6 +47,7 @@ class DeviceRun {
   void require_capacity(const std::vector<ir::MemoryPlan>& plans) const;
   void make_ranks();
   void connect();
+  void rehearse();
   void prepare();
 
   [[nodiscard]] MeasuredRun run_steps();

@@ -131,7 +131,7 @@ struct World {
   std::map<std::string, std::shared_ptr<Meeting>> meetings;   // by id
   std::set<ncclComm_t> communicators;
   int ids = 0;
-  std::size_t hanging_aborts = 0;
+  std::size_t hanging_aborts = 0, hanging_connections = 0;
 };
 
 World& world() {
@@ -181,12 +181,26 @@ struct ncclComm {
   int members, member;
   std::thread::id owner = std::this_thread::get_id();          // each rank is a thread
   std::size_t calls = 0;
+  std::set<int> connected = {};                                // peers, and every_member
   std::shared_ptr<std::atomic<int>> under_way = std::make_shared<std::atomic<int>>(0);
 };
 
 namespace {
 
 std::atomic<bool> aborts_are_held{false};
+constexpr int every_member = -1;
+
+/// Has another communicator of the same rank something under way?
+bool others_under_way(ncclComm_t comm) {
+  const auto& all = world().communicators;
+  return std::any_of(all.begin(), all.end(), [&](ncclComm_t o) { return o != comm && o->owner == comm->owner && *o->under_way > 0; });
+}
+
+/// NCCL connects peers when they are first used: it allocates memory, for which CUDA may wait for the whole device, and waits for them.
+void connect(ncclComm_t comm, int peer) {
+  const std::lock_guard lock(world().mutex);
+  if (comm->connected.insert(peer).second && others_under_way(comm)) ++world().hanging_connections;
+}
 
 /// Each frees memory, for which CUDA waits for the whole device: for ever, where another communicator of the rank has something under way.
 void end_all(const std::vector<ncclComm_t>& together) {
@@ -195,14 +209,13 @@ void end_all(const std::vector<ncclComm_t>& together) {
   for (const ncclComm_t comm : together) comm->meeting->has_aborted[static_cast<std::size_t>(comm->member)] = true;
   for (const ncclComm_t comm : together) world().communicators.erase(comm);
   for (const ncclComm_t comm : together) {
-    const auto& others = world().communicators;
-    const bool hangs = std::any_of(others.begin(), others.end(), [&](ncclComm_t o) { return o->owner == comm->owner && *o->under_way > 0; });
-    world().hanging_aborts += hangs ? 1 : 0;
+    world().hanging_aborts += others_under_way(comm) ? 1 : 0;
     delete comm;
   }
 }
 
 ncclResult_t call(Kind kind, const void* in, void* out, std::size_t count, ncclDataType_t type, int root, ncclComm_t comm, cudaStream_t stream) {
+  connect(comm, every_member);
   std::shared_ptr<Collective> shared;
   {
     const std::lock_guard lock(world().mutex);
@@ -230,6 +243,7 @@ ncclResult_t call(Kind kind, const void* in, void* out, std::size_t count, ncclD
 }
 
 ncclResult_t post(bool sends, const void* from, void* to, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm, cudaStream_t stream) {
+  connect(comm, peer);
   const auto message = std::make_shared<Message>(Message{static_cast<const char*>(from), static_cast<char*>(to), count * width_of(type)});
   const std::pair<int, int> pair = sends ? std::pair(comm->member, peer) : std::pair(peer, comm->member);
   group.stream = stream;
@@ -247,6 +261,7 @@ ncclResult_t post(bool sends, const void* from, void* to, std::size_t count, ncc
 }  // namespace
 
 std::size_t fabricast::tests::hanging_aborts() { return world().hanging_aborts; }
+std::size_t fabricast::tests::hanging_connections() { return world().hanging_connections; }
 void fabricast::tests::hold_aborts(bool are_held) { aborts_are_held = are_held; }
 
 extern "C" {
