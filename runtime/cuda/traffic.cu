@@ -24,7 +24,17 @@ __global__ void write_at_pace(std::uint64_t seed, Pack<float>* place, std::int64
   }
 }
 
+__global__ void wait(std::int64_t nanoseconds) {
+  const std::int64_t begin = nanoseconds_now();
+  while (nanoseconds_now() - begin < nanoseconds) __nanosleep(1000);
+}
+
 }  // namespace
+
+void launch_pause(std::int64_t nanoseconds, StreamHandle stream) {
+  wait<<<1, 1, 0, stream>>>(nanoseconds);
+  check(cudaGetLastError());
+}
 
 void launch_traffic(std::uint64_t seed, const Rows& place, std::int64_t bytes, std::int32_t ctas, std::int64_t nanoseconds,
                     StreamHandle stream) {
