@@ -52,9 +52,10 @@ const CudaDevice& with_memory_for_samples(const CudaDevice& device, std::int32_t
 DeviceBench::DeviceBench(const CudaBenchOptions& options)
     : options_(options),
       device_(with_memory_for_samples(describe_device(options.device), options.device)),
+      clock_(options.device),
       compute_(make_stream(Priority::low)),
       communication_(make_stream(Priority::high)),
-      sampler_(options.repetitions, device_.cache),
+      sampler_(options.repetitions, device_.cache, [this] { clock_.sample(); }),
       gemms_(options.compute_sms, static_cast<std::size_t>(hopper_workspace.value())),
       every_gemm_(0, static_cast<std::size_t>(hopper_workspace.value()), every_candidate) {
   sampler_.warm_up(compute_.get(), clocks_rise);
@@ -163,6 +164,7 @@ class DevicePlanRun {
       }
     }
     results_.method = bench_.method();
+    results_.machine = machine_with(options_.device, bench_.clock());
     const auto largest = std::max_element(results_.copies.begin(), results_.copies.end(),
                                           [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
     if (largest != results_.copies.end()) results_.copy_rate = 2 * largest->bytes / largest->seconds.median;
@@ -207,7 +209,6 @@ BenchResults run_on_device(const BenchPlan& plan, const CudaBenchOptions& option
                                                                                                            results.left_out.back().why;
     throw BackendUnavailable("no micro-benchmark could be run: " + why);
   }
-  results.machine = machine_with(options.device);
   return results;
 }
 

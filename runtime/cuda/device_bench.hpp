@@ -29,6 +29,7 @@ class DeviceBench {
   [[nodiscard]] BenchResults::Interference beside(const hw::Kernel& kernel, const Traffic& traffic);
 
   [[nodiscard]] std::string method() const { return sampler_.method(); }
+  [[nodiscard]] const GpuClock& clock() const { return clock_; }
 
  private:
   void require_memory(Bytes needed) const;
@@ -36,6 +37,7 @@ class DeviceBench {
 
   const CudaBenchOptions& options_;
   CudaDevice device_;
+  GpuClock clock_;
   Stream compute_, communication_;
   Sampler sampler_;
   Gemms gemms_, every_gemm_;                 // as a step has them; of as many candidates as there are

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "hardware_models/units.hpp"
+#include "runtime/cuda/gpu_clock.hpp"
 #include "runtime/machine.hpp"
 
 namespace fabricast::runtime::cuda {
@@ -19,7 +20,7 @@ struct CudaDevice {
 [[nodiscard]] std::int32_t device_count();
 /// Opens it: it becomes the thread's current one. Throws CudaError.
 [[nodiscard]] CudaDevice describe_device(std::int32_t device);
-/// The host, with the GPU as its device: its driver and the clock of its SMs now, where the driver's management library tells.
-[[nodiscard]] Machine machine_with(std::int32_t device);
+/// The host, with the GPU as its device.
+[[nodiscard]] Machine machine_with(std::int32_t device, const GpuClock& clock);
 
 }  // namespace fabricast::runtime::cuda

@@ -92,7 +92,8 @@ DeviceRun::DeviceRun(const ir::Schedule& schedule, const RunOptions& options, co
       here_(ranks_here(schedule, cuda)),
       units_(issue_order(schedule, instances_, here_)),
       progress_(schedule, units_),
-      ranks_(schedule.ranks.size()) {
+      ranks_(schedule.ranks.size()),
+      clock_(cuda.device) {
   require_options();
   check(cudaSetDevice(cuda_.device));
   if (cuda_.mode == CudaMode::slice) options_.keep_logits = false;   // its numbers are random
@@ -244,9 +245,9 @@ MeasuredRun DeviceRun::run_steps() {
   std::vector<LogitsShard> first, last;
   std::vector<Stamps> steps;
   if (options_.keep_logits) first = check_step();
-  for (std::int32_t i = 0; i < options_.warm_up_steps; ++i) step(false);
+  for (std::int32_t i = 0; i < options_.warm_up_steps; ++i) step(StepKind::warms_up);
   for (std::int32_t i = 0; i < options_.timed_steps; ++i) {
-    step(false);
+    step(StepKind::is_timed);
     steps.push_back(read_stamps());
   }
   if (options_.keep_logits) last = check_step();
@@ -256,7 +257,7 @@ MeasuredRun DeviceRun::run_steps() {
 std::vector<LogitsShard> DeviceRun::check_step() {
   kept_logits_.clear();
   logits_used_ = 0;
-  step(true);
+  step(StepKind::keeps_logits);
   std::vector<LogitsShard> logits;
   for (const Rank rank : here_) {
     for (const KeptLogits& kept : kept_logits_) {
@@ -266,7 +267,7 @@ std::vector<LogitsShard> DeviceRun::check_step() {
   return logits;
 }
 
-void DeviceRun::step(bool keeps_logits) {
+void DeviceRun::step(StepKind kind) {
   open_step();
   {
     const std::lock_guard lock(mutex_);
@@ -276,9 +277,10 @@ void DeviceRun::step(bool keeps_logits) {
   }
   for (const IssueUnit& unit : units_) {
     throw_if_given_up();
-    issue(unit, keeps_logits);
+    issue(unit, kind == StepKind::keeps_logits);
     progress_.issued();
   }
+  if (kind == StepKind::is_timed) clock_.sample();
   await_end();
   phase_ = Phase::between_steps;
 }
@@ -473,7 +475,7 @@ void DeviceRun::join_ranks(MeasuredRun& run, std::vector<Stamps>& steps) const {
 
 MeasuredRun DeviceRun::collect(std::vector<LogitsShard> first, const std::vector<LogitsShard>& last, std::vector<Stamps> steps) const {
   MeasuredRun run;
-  run.machine = machine_with(cuda_.device);
+  run.machine = machine_with(cuda_.device, clock_);
   run.arena.resize(ranks_.size());
   for (const Rank rank : here_) run.arena[rank.index()] = ranks_[rank.index()]->arena_bytes();
   run.logits_repeat = options_.keep_logits && same_bits(first, last);

@@ -17,6 +17,7 @@
 #include "runtime/cuda/device_rank.hpp"
 #include "runtime/cuda/device_transport.hpp"
 #include "runtime/cuda/gemm.hpp"
+#include "runtime/cuda/gpu_clock.hpp"
 #include "runtime/cuda/guard.hpp"
 #include "runtime/device_trace.hpp"
 #include "runtime/executor.hpp"
@@ -52,7 +53,8 @@ class DeviceRun {
 
   [[nodiscard]] MeasuredRun run_steps();
   [[nodiscard]] std::vector<LogitsShard> check_step();
-  void step(bool keeps_logits);
+  enum class StepKind : std::uint8_t { warms_up, is_timed, keeps_logits };
+  void step(StepKind kind);
   void open_step();
   void issue(const IssueUnit& unit, bool keeps_logits);
   void copy_logits(const BoundOp& op, cudaStream_t stream);
@@ -81,6 +83,7 @@ class DeviceRun {
   StepProgress progress_;
   std::vector<std::unique_ptr<DeviceRank>> ranks_;     // by rank; null for ranks elsewhere
   std::unique_ptr<Gemms> gemms_;
+  GpuClock clock_;
   std::unique_ptr<DeviceTransport> transport_;
   Event zero_;                                         // the step's beginning on the device,
   Seconds zero_late_;                                  // and by how much it came after that of all ranks

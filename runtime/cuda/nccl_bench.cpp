@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "runtime/cuda/collective_bench.hpp"
+#include "runtime/cuda/device_info.hpp"
 #include "runtime/cuda/device_transport.hpp"
 #include "runtime/cuda/guard.hpp"
 #include "runtime/cuda/kernels.hpp"
@@ -39,7 +40,7 @@ std::string name_of(const runtime::CollectiveBench& bench) {
 class CollectiveRun {
  public:
   CollectiveRun(const BenchPlan& plan, const CudaBenchOptions& options)
-      : options_(options), rendezvous_(*options.rendezvous), stream_(make_stream(Priority::high)) {
+      : options_(options), clock_(options.device), rendezvous_(*options.rendezvous), stream_(make_stream(Priority::high)) {
     if (plan.ranks != rendezvous_.ranks()) {
       throw BackendUnavailable(fmt::format("the micro-benchmarks are of {} ranks and the job has {} processes; start one process, with a GPU, for "
                                            "each rank",
@@ -64,6 +65,8 @@ class CollectiveRun {
       throw failure(bench, error.what());
     }
   }
+
+  [[nodiscard]] const GpuClock& clock() const { return clock_; }
 
  private:
   [[nodiscard]] ExecutionError failure(const runtime::CollectiveBench& bench, const std::string& why) const {
@@ -171,6 +174,7 @@ class CollectiveRun {
       mark();
       await_all_but(samples_ahead);
     }
+    clock_.sample();
     await_all_but(0);
     std::vector<Seconds> seconds;
     for (std::size_t i = 2; i < marks.size(); ++i) {
@@ -228,6 +232,7 @@ class CollectiveRun {
   }
 
   const CudaBenchOptions& options_;
+  GpuClock clock_;
   Rendezvous& rendezvous_;
   Stream stream_;
   Bytes free_{std::int64_t{1} << 62};
@@ -245,6 +250,7 @@ void bench_collectives(const BenchPlan& plan, const CudaBenchOptions& options, B
     if (options.say) options.say(name_of(bench));
     run.run(bench, results);
   }
+  results.machine = machine_with(options.device, run.clock());
   results.method = fmt::format("CUDA events; a sample is {} to {} calls in a row, of the slowest member, no wait between samples; {} calls before "
                                "them; random data, which may stay in the L2 cache; NCCL {}, {}",
                                calls_of(Bytes(std::int64_t{1} << 40)), calls_of(Bytes(1)), warm_up_calls, nccl_version_text(),

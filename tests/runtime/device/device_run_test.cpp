@@ -240,6 +240,17 @@ TEST_CASE("slice: every op of the rank has its time, no other rank has any, and 
   CHECK(things_alive() == 0);
 }
 
+TEST_CASE("the clock is the median of what it was in timed steps, and the driver is named") {
+  runtime::RunOptions options = one_step();
+  options.warm_up_steps = 2;
+  options.timed_steps = 3;
+  Executor executor(options_of(CudaMode::virtual_ranks));
+  const double before = executor.run(schedule_of(small_job()), options).machine.clock_mhz;
+  const runtime::Machine machine = executor.run(schedule_of(small_job()), options).machine;
+  CHECK(machine.clock_mhz == before - 30);   // a sample each step, 10 MHz less each
+  CHECK(machine.driver == "580.65.06");
+}
+
 TEST_CASE("what cannot run says so in one line, and leaves nothing behind") {
   const ir::Schedule schedule = schedule_of(small_job());
   const auto run = [&](const runtime::CudaOptions& options) { return message_of([&] { (void)Executor(options).run(schedule, one_step()); }); };
