@@ -23,6 +23,7 @@ namespace {
 constexpr std::chrono::milliseconds watch_interval{50};
 constexpr std::chrono::microseconds poll_interval{20};
 constexpr std::chrono::milliseconds step_margin{1};      // longer than word of the last rank takes to come to all
+constexpr std::chrono::seconds comparison_interval{5};
 constexpr std::chrono::seconds connect_patience{60}, return_patience{1}, leave_patience{60};
 
 double gigabytes(Bytes bytes) { return static_cast<double>(bytes.value()) * 1e-9; }
@@ -289,12 +290,16 @@ void DeviceRun::step(StepKind kind) {
 void DeviceRun::open_step() {
   std::optional<Clock::time_point> begin;
   if (cuda_.rendezvous) {
+    const bool compares = began_at_ >= compare_at_;   // alike on all ranks
+    if (compares) cuda_.rendezvous->compare_clocks();
     const auto offset = std::chrono::nanoseconds(std::llround(cuda_.rendezvous->clock_offset().value() * 1e9));
     const std::int64_t ready = std::chrono::nanoseconds(Clock::now().time_since_epoch() - offset).count();
     std::int64_t last = ready;
     for (const Message& message : cuda_.rendezvous->all_gather(std::as_bytes(std::span(&ready, 1)))) {
       last = std::max(last, Unpacker(message).get<std::int64_t>());
     }
+    began_at_ = last;
+    if (compares) compare_at_ = last + std::chrono::nanoseconds(comparison_interval).count();
     begin = Clock::time_point(std::chrono::nanoseconds(last) + offset + step_margin);
     std::this_thread::sleep_until(*begin - step_margin / 4);   // a sleep ends late; the rest is waited awake
     while (Clock::now() < *begin) std::this_thread::yield();

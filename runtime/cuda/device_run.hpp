@@ -87,6 +87,7 @@ class DeviceRun {
   std::unique_ptr<DeviceTransport> transport_;
   Event zero_;                                         // the step's beginning on the device,
   Seconds zero_late_;                                  // and by how much it came after that of all ranks
+  std::int64_t compare_at_ = 0, began_at_ = 0;         // when clocks are compared again, and the last step began: ns of the common clock
   std::vector<DeviceMember> members_;                  // of the unit that is issued
   PinnedMemory logits_memory_;
   std::vector<KeptLogits> kept_logits_;

@@ -51,6 +51,9 @@ TEST_CASE("ranks leave with everybody's bytes, by rank, round after round, clock
       for (std::size_t r = 0; r < 4; ++r) wrong[own] += all.at(r) != Message(r * 1000 + round, static_cast<std::byte>(r + 1));
     }
     wrong[own] += std::abs(meeting.clock_offset().value()) > 0.05;
+    meeting.compare_clocks();
+    wrong[own] += std::abs(meeting.clock_offset().value()) > 0.05;
+    wrong[own] += meeting.all_gather(std::as_bytes(std::span(&own, 1))).size() != 4;
   });
   CHECK(thrown == std::vector<std::string>(4));
   CHECK(wrong == std::vector<int>(4, 0));
