@@ -157,6 +157,7 @@ void ExecuteCommand::refuse_cuda_options() const {
 ExitCode ExecuteCommand::execute(const std::string& path, runtime::Executor& executor) const {
   runtime::ExecuteOptions options{run_options(), {}};
   const validation::Experiment experiment = validation::load_experiment(path, common_.sets);
+  if (!no_check_) runtime::require_checkable(validation::problem_of(experiment));
   MeasuredFiles files = files_;
   files.json = common_.json;
   (void)MeasuredOutput(files);   // can they be written? Opened anew after the run: one that is interrupted leaves no half of a file

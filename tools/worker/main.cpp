@@ -66,6 +66,7 @@ runtime::RunOptions run_options(const WorkerOptions& o) {
 ExitCode work(const WorkerOptions& options, const Launch& launch, const std::string& backend, runtime::Executor& executor) {
   runtime::RunOptions run = run_options(options);
   const validation::Experiment experiment = validation::load_experiment(options.experiment, options.sets);
+  if (!options.no_check) runtime::require_checkable(validation::problem_of(experiment));
   const bool writes = launch.rank == 0;
   const MeasuredFiles files = writes ? MeasuredFiles{options.json, options.trace, options.measured} : MeasuredFiles{};
   const MeasuredFiles own{{}, {}, options.rank_traces ? std::optional(fmt::format("{}.rank{}.jsonl", *options.rank_traces, launch.rank))
