@@ -47,6 +47,7 @@ DeviceMemory::DeviceMemory(Bytes size) : size_(static_cast<std::size_t>(size.val
 }
 
 void upload(std::span<const std::byte> from, std::byte* to) {
+  if (from.empty()) return;   // of no table there is no address either
   check(cudaMemcpy(to, from.data(), from.size(), cudaMemcpyHostToDevice));
   check(cudaStreamSynchronize(nullptr));
 }
