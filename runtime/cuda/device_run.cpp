@@ -84,6 +84,18 @@ const ir::Schedule& with_rank(const ir::Schedule& schedule, const CudaOptions& c
 
 }  // namespace
 
+/// A failure leaves by way of what it may have broken: aborts, and the freeing of memory.
+template <class Body>
+auto DeviceRun::or_end_soon(Body body) {
+  try {
+    return body();
+  } catch (const std::exception& error) {
+    const std::lock_guard lock(mutex_);
+    if (!last_resort_) last_resort_.emplace(error.what(), return_patience, cuda_.give_up);
+    throw;
+  }
+}
+
 DeviceRun::DeviceRun(const ir::Schedule& schedule, const RunOptions& options, const CudaOptions& cuda)
     : schedule_(with_rank(schedule, cuda)),
       options_(options),
@@ -100,9 +112,11 @@ DeviceRun::DeviceRun(const ir::Schedule& schedule, const RunOptions& options, co
   if (cuda_.mode == CudaMode::slice) options_.keep_logits = false;   // its numbers are random
   zero_ = make_event();
   watch_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
-  make_ranks();
-  connect();
-  prepare();
+  or_end_soon([this] {
+    make_ranks();
+    connect();
+    prepare();
+  });
 }
 
 /// Kernels that wait for peers end before the memory goes that they use. A device that is lost may not give it back.
@@ -233,13 +247,7 @@ void DeviceRun::prepare() {
 }
 
 MeasuredRun DeviceRun::run() {
-  try {
-    return run_steps();
-  } catch (const std::exception& error) {
-    const std::lock_guard lock(mutex_);
-    if (!last_resort_) last_resort_.emplace(error.what(), return_patience, cuda_.give_up);
-    throw;
-  }
+  return or_end_soon([this] { return run_steps(); });
 }
 
 MeasuredRun DeviceRun::run_steps() {

@@ -44,6 +44,8 @@ class DeviceRun {
     std::size_t offset;                                // in logits_memory_
   };
 
+  template <class Body>
+  auto or_end_soon(Body body);
   void require_options() const;
   void require_capacity(const std::vector<ir::MemoryPlan>& plans) const;
   void make_ranks();
