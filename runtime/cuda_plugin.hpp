@@ -30,6 +30,9 @@ struct Traffic {
   BytesPerSecond rate;
 };
 
+/// best: cuDNN's attention where it is there and takes the shape, else our own. cudnn: its, or none.
+enum class AttentionKernels : std::uint8_t { best, own, cudnn };
+
 struct CudaOptions {
   CudaMode mode = CudaMode::virtual_ranks;
   Rank rank;                               // distributed: of this process; slice: whose computation
@@ -38,8 +41,10 @@ struct CudaOptions {
   std::int32_t communication_ctas = 16;    // at most so many thread blocks (hence SMs) for each communicator; 0: as NCCL likes
   std::int32_t compute_sms = 0;            // SMs that matrix products plan for; 0: all
   std::int32_t expert_streams = 4;         // side by side, where a rank hosts several experts
+  AttentionKernels attention = AttentionKernels::best;
   bool tune_gemms = true;                  // time cublasLt's candidates for each shape before the timed steps (not with virtual ranks)
   std::optional<Traffic> traffic;          // slice: what stands in for communication; absent: communication is omitted
+  std::function<void(const std::string&)> warn;      // one line that the user should read; may be null
   // A run that was given up and does not end all the same, since a library or the device does not come back: called from another thread with
   // the reason, to end the process. Null: nobody does.
   std::function<void(const std::string&)> give_up;
@@ -52,11 +57,13 @@ struct CudaBenchOptions {
   std::int32_t communication_ctas = 16;    // as in CudaOptions
   std::int32_t compute_sms = 0;
   std::int32_t expert_streams = 4;
+  AttentionKernels attention = AttentionKernels::best;
   std::uint64_t seed = 1;
   std::vector<Traffic> traffic;            // what goes on beside the plan's `beside` kernels, one after the other
   Rendezvous* rendezvous = nullptr;        // of a job of several processes; null: one process
   Seconds patience{8};                     // for one sample of a collective; then the run is given up
   std::function<void(const std::string&)> say;       // what comes next; may be null
+  std::function<void(const std::string&)> warn;      // as in CudaOptions
   std::function<void(const std::string&)> give_up;   // as in CudaOptions
 };
 

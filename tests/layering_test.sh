@@ -30,9 +30,9 @@ if grep -rnE 'TEST_CASE(_TEMPLATE)?\("[^"]*[];[][^"]*"' tests --include='*.cpp';
 # The event engine knows units only.
 if grep -nHE '^#include "' sim/engine.hpp sim/engine.cpp | grep -vE '"(hardware_models/units|sim/engine)\.hpp"'; then report 'sim/engine may include hardware_models/units.hpp only'; fi
 
-# Third-party headers stay out of headers, but for the two that wrap CUDA and NCCL.
+# Third-party headers stay out of headers, but for those that wrap CUDA, cuDNN and NCCL.
 headers=$(find hardware_models strategies sim validation tools $( [ -d runtime ] && echo runtime ) -name '*.hpp' -o -name '*.cuh')
-if grep -nHE '#include <(nlohmann|CLI|boost|Eigen|cuda|cublas|nccl|nvtx|mpi|fmt)' $headers | grep -vE '^runtime/cuda/(cuda|nccl)_api\.hpp:'; then report 'third-party header in a project header'; fi
+if grep -nHE '#include <(nlohmann|CLI|boost|Eigen|cuda|cublas|cudnn|nccl|nvtx|mpi|fmt)' $headers | grep -vE '^runtime/cuda/(cuda|cudnn|nccl)_api\.hpp:'; then report 'third-party header in a project header'; fi
 # JSON parsing has one wrapper.
 if grep -rnE '#include <nlohmann' hardware_models strategies sim validation tools --include='*.cpp' | grep -vE '^hardware_models/json_[a-z]+\.cpp'; then
   report 'nlohmann/json belongs in hardware_models/json_*.cpp'

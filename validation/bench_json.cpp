@@ -192,8 +192,8 @@ std::string interference_table(const BenchResults& results) {
 }  // namespace
 
 std::string bench_summary(const BenchResults& results) {
-  std::string text = fmt::format("{}, {}: {} at once, {} repetitions\n", results.machine.host, results.machine.device,
-                                 results.ranks == 1 ? "1 rank" : fmt::format("{} ranks", results.ranks), results.repetitions);
+  std::string text = fmt::format("{}, {}{}: {} at once, {} repetitions\n", results.machine.host, results.machine.device,
+                                 attention_text(results.machine), results.ranks == 1 ? "1 rank" : fmt::format("{} ranks", results.ranks), results.repetitions);
   if (!results.method.empty()) text += results.method + '\n';
   const bool times_kernels = !results.kernels.empty() || !results.copies.empty() || results.launch;
   if (times_kernels) text += kernels_table(results);

@@ -12,6 +12,7 @@ runtime::Machine read_machine(const hw::JsonNode& node) {
   machine.devices = static_cast<std::int32_t>(reader.optional_integer("devices", {0, 1 << 20}).value_or(0));
   machine.driver = reader.optional_text("driver").value_or("");
   machine.clock_mhz = reader.optional_number("clock_mhz", 0, 1e6).value_or(0);
+  machine.attention = reader.optional_text("attention").value_or("");
   reader.finish();
   return machine;
 }
@@ -23,7 +24,10 @@ void write_machine(JsonWriter& json, const runtime::Machine& machine) {
   if (machine.devices > 0) json.field("devices", machine.devices);
   if (!machine.driver.empty()) json.field("driver", machine.driver);
   if (machine.clock_mhz > 0) json.field("clock_mhz", machine.clock_mhz);
+  if (!machine.attention.empty()) json.field("attention", machine.attention);
   json.close();
 }
+
+std::string attention_text(const runtime::Machine& machine) { return machine.attention.empty() ? "" : ", attention: " + machine.attention; }
 
 }  // namespace fabricast::validation

@@ -13,4 +13,7 @@ namespace fabricast::validation {
 /// The member "machine" of the object that is open.
 void write_machine(JsonWriter& json, const runtime::Machine& machine);
 
+/// For a line about a machine: ", attention: cuDNN 9.19.0"; empty where none ran.
+[[nodiscard]] std::string attention_text(const runtime::Machine& machine);
+
 }  // namespace fabricast::validation

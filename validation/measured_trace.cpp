@@ -37,6 +37,7 @@ std::string machine_json(const runtime::Machine& machine) {
   if (machine.devices > 0) members.push_back(fmt::format(R"("devices": {})", machine.devices));
   text("driver", machine.driver);
   if (machine.clock_mhz > 0) members.push_back(fmt::format(R"("clock_mhz": {})", hw::json_number(machine.clock_mhz)));
+  text("attention", machine.attention);
   return fmt::format("{{{}}}", fmt::join(members, ", "));
 }
 

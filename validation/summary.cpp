@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "validation/machine_json.hpp"
+
 namespace fabricast::validation {
 
 namespace {
@@ -35,7 +37,7 @@ std::vector<CollectiveSummary> by_time(std::vector<CollectiveSummary> collective
 }
 
 void add_measured(Table& table, const MeasuredFacts& facts) {
-  table.add({"Machine", fmt::format("{}, {}", facts.machine.host, facts.machine.device)});
+  table.add({"Machine", fmt::format("{}, {}{}", facts.machine.host, facts.machine.device, attention_text(facts.machine))});
   if (!facts.numerics) return;
   table.add({"Numerics", fmt::format("{}: largest error {:.2e} of the largest logit, tolerance {:.2e}",
                                      facts.numerics->passed ? "equal to the reference" : "WRONG", facts.numerics->max_relative_error,

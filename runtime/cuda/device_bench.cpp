@@ -57,7 +57,8 @@ DeviceBench::DeviceBench(const CudaBenchOptions& options)
       communication_(make_stream(Priority::high)),
       sampler_(options.repetitions, device_.cache, [this] { clock_.sample(); }),
       gemms_(options.compute_sms, static_cast<std::size_t>(hopper_workspace.value())),
-      every_gemm_(0, static_cast<std::size_t>(hopper_workspace.value()), every_candidate) {
+      every_gemm_(0, static_cast<std::size_t>(hopper_workspace.value()), every_candidate),
+      attentions_(options.attention, static_cast<std::size_t>(hopper_workspace.value()), options.warn) {
   sampler_.warm_up(compute_.get(), clocks_rise);
 }
 
@@ -74,7 +75,7 @@ std::unique_ptr<DeviceKernel> DeviceBench::ready(const hw::Kernel& kernel) {
   require_memory(DeviceKernel::memory_of(kernel, options_.expert_streams));
   auto work = std::make_unique<DeviceKernel>(kernel, compute_.get(), options_.expert_streams, options_.seed);
   try {
-    prepare(work->op(), work->space(), gemms_);
+    prepare(work->op(), work->space(), {gemms_, attentions_});
   } catch (const CudaError&) {
     throw;
   } catch (const std::exception& error) {   // a shape that no kernel takes
@@ -87,9 +88,9 @@ std::unique_ptr<DeviceKernel> DeviceBench::ready(const hw::Kernel& kernel) {
 BenchResults::KernelTime DeviceBench::kernel(const hw::Kernel& kernel) {
   const auto work = ready(kernel);
   const auto launches = static_cast<std::int64_t>(std::max<std::size_t>(1, count_products(work->op(), work->space())));
-  std::vector<Sampler::Work> works{{[&] { compute(work->op(), work->tables(), work->space(), gemms_); }, launches}};
+  std::vector<Sampler::Work> works{{[&] { compute(work->op(), work->tables(), work->space(), {gemms_, attentions_}); }, launches}};
   if (is_product(kernel)) {
-    prepare(work->op(), work->space(), every_gemm_);
+    prepare(work->op(), work->space(), {every_gemm_, attentions_});
     tune(work->op(), work->space(), every_gemm_);
     works.push_back({[&] { multiply_in_turn(work->op(), work->space(), every_gemm_); }, launches});
   }
@@ -114,7 +115,7 @@ Spread DeviceBench::launch() { return kernel(hw::ResidualAdd<std::int64_t>{1, 16
 BenchResults::Interference DeviceBench::beside(const hw::Kernel& kernel, const Traffic& traffic) {
   const auto work = ready(kernel);
   const auto launches = static_cast<std::int64_t>(std::max<std::size_t>(1, count_products(work->op(), work->space())));
-  const std::array works{Sampler::Work{[&] { compute(work->op(), work->tables(), work->space(), gemms_); }, launches}};
+  const std::array works{Sampler::Work{[&] { compute(work->op(), work->tables(), work->space(), {gemms_, attentions_}); }, launches}};
   BenchResults::Interference result{kernel, spread_of(sampler_.sample(compute_.get(), works).front()).median, {}, {}, traffic.ctas, {}};
   Seconds lasts = 2.0 * sampler_.lasted() + Seconds(2e-3);
   require_memory(traffic_place * device_.cache);
@@ -165,6 +166,7 @@ class DevicePlanRun {
     }
     results_.method = bench_.method();
     results_.machine = machine_with(options_.device, bench_.clock());
+    results_.machine.attention = bench_.attention();
     const auto largest = std::max_element(results_.copies.begin(), results_.copies.end(),
                                           [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
     if (largest != results_.copies.end()) results_.copy_rate = 2 * largest->bytes / largest->seconds.median;

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "runtime/cuda/attention.hpp"
 #include "runtime/cuda/device_info.hpp"
 #include "runtime/cuda/device_kernel.hpp"
 #include "runtime/cuda/gemm.hpp"
@@ -29,6 +30,8 @@ class DeviceBench {
   [[nodiscard]] BenchResults::Interference beside(const hw::Kernel& kernel, const Traffic& traffic);
 
   [[nodiscard]] std::string method() const { return sampler_.method(); }
+  /// Whose attention was timed: Attentions::used.
+  [[nodiscard]] std::string attention() const { return attentions_.used(); }
   [[nodiscard]] const GpuClock& clock() const { return clock_; }
 
  private:
@@ -41,6 +44,7 @@ class DeviceBench {
   Stream compute_, communication_;
   Sampler sampler_;
   Gemms gemms_, every_gemm_;                 // as a step has them; of as many candidates as there are
+  Attentions attentions_;
 };
 
 /// The plan on one GPU, collectives apart, or collectives among the processes of a job: CudaBackend::microbench.

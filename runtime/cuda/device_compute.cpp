@@ -69,6 +69,10 @@ std::vector<Product> products(const BoundOp& op, const ComputeSpace& space) {
   return {};
 }
 
+AttentionSizes sizes_of(const hw::Attention<Extent>& w, std::int64_t rows) {
+  return {rows / w.query_length, w.query_length, w.heads, w.kv_heads, w.head_dim, w.causal};
+}
+
 void require_rows_in(std::span<const std::int32_t> table, std::int64_t rows, std::int32_t lowest, const char* what) {
   require(std::all_of(table.begin(), table.end(), [&](std::int32_t row) { return row >= lowest && row < rows; }), what);
 }
@@ -135,8 +139,8 @@ class Check {
 
 class Enqueue {
  public:
-  Enqueue(const BoundOp& op, const OpTables& tables, const ComputeSpace& space, Gemms& gemms)
-      : op_(op), tables_(tables), space_(space), gemms_(gemms), stream_(space.stream()) {}
+  Enqueue(const BoundOp& op, const OpTables& tables, const ComputeSpace& space, const Libraries& libraries)
+      : op_(op), tables_(tables), space_(space), gemms_(libraries.gemms), attentions_(libraries.attentions), stream_(space.stream()) {}
 
   void operator()(const hw::Gemm<Extent>&) const { multiply(product_of(op_, space_.is_bf16())); }
 
@@ -161,7 +165,7 @@ class Enqueue {
   }
 
   void operator()(const hw::Attention<Extent>& w) const {
-    launch_attention(read(0), {read(0).rows / w.query_length, w.query_length, w.heads, w.kv_heads, w.head_dim, w.causal}, write(), stream_);
+    attentions_.run(read(0), sizes_of(w, read(0).rows), write(), {stream_, space_.workspace(0)});
   }
   void operator()(const hw::Embedding<Extent>&) const {
     launch_embed(reinterpret_cast<const std::int32_t*>(op_.reads[0].data), read(1), op_.first_id, write(), stream_);
@@ -203,22 +207,27 @@ class Enqueue {
   OpTables tables_;
   const ComputeSpace& space_;
   Gemms& gemms_;
+  Attentions& attentions_;
   cudaStream_t stream_;
 };
 
 }  // namespace
 
-void prepare(const BoundOp& op, const ComputeSpace& space, Gemms& gemms) {
+void prepare(const BoundOp& op, const ComputeSpace& space, const Libraries& libraries) {
   std::visit(Check(op, space.is_bf16()), op.op->work);
-  for (const Product& product : products(op, space)) gemms.prepare(product.shape, product.operands);
+  for (const Product& product : products(op, space)) libraries.gemms.prepare(product.shape, product.operands);
+  if (const auto* attention = std::get_if<hw::Attention<Extent>>(&op.op->work)) {
+    const Rows qkv = rows_of(op.reads.at(0), space.is_bf16()), out = rows_of(op.writes.at(0), space.is_bf16());
+    libraries.attentions.prepare(qkv, sizes_of(*attention, qkv.rows), out, {space.stream(), space.workspace(0)});
+  }
 }
 
 void tune(const BoundOp& op, const ComputeSpace& space, Gemms& gemms) {
   for (const Product& product : products(op, space)) gemms.tune(product.shape, product.operands, {space.stream(), space.workspace(0)});
 }
 
-void compute(const BoundOp& op, const OpTables& tables, const ComputeSpace& space, Gemms& gemms) {
-  std::visit(Enqueue(op, tables, space, gemms), op.op->work);
+void compute(const BoundOp& op, const OpTables& tables, const ComputeSpace& space, const Libraries& libraries) {
+  std::visit(Enqueue(op, tables, space, libraries), op.op->work);
 }
 
 void multiply_in_turn(const BoundOp& op, const ComputeSpace& space, Gemms& gemms) {
@@ -227,10 +236,10 @@ void multiply_in_turn(const BoundOp& op, const ComputeSpace& space, Gemms& gemms
 
 std::size_t count_products(const BoundOp& op, const ComputeSpace& space) { return products(op, space).size(); }
 
-void prepare_computation(const ir::Schedule& schedule, const DeviceRank& rank, Gemms& gemms) {
+void prepare_computation(const ir::Schedule& schedule, const DeviceRank& rank, const Libraries& libraries) {
   for (const BoundOp& op : rank.ops()) {
     try {
-      prepare(op, rank.space(), gemms);
+      prepare(op, rank.space(), libraries);
     } catch (const BackendUnavailable& error) {
       throw BackendUnavailable(ir::describe(schedule, rank.rank(), op.index) + ": " + error.what());
     } catch (const std::exception& error) {
@@ -243,13 +252,15 @@ void tune_computation(const DeviceRank& rank, Gemms& gemms) {
   for (const BoundOp& op : rank.ops()) tune(op, rank.space(), gemms);
 }
 
-void load_kernels(const DeviceRank& rank, Gemms& gemms) {
+void load_kernels(const DeviceRank& rank, const Libraries& libraries) {
   for (const BoundOp& op : rank.ops()) {
-    if (!ir::communicates(op.op->work)) compute(op, rank, gemms);
+    if (!ir::communicates(op.op->work)) compute(op, rank, libraries);
   }
   check(cudaStreamSynchronize(rank.stream(ir::compute_stream)));
 }
 
-void compute(const BoundOp& op, const DeviceRank& rank, Gemms& gemms) { compute(op, rank.tables(op.index), rank.space(), gemms); }
+void compute(const BoundOp& op, const DeviceRank& rank, const Libraries& libraries) {
+  compute(op, rank.tables(op.index), rank.space(), libraries);
+}
 
 }  // namespace fabricast::runtime::cuda

@@ -229,15 +229,18 @@ void DeviceRun::rehearse() {
 }
 
 void DeviceRun::prepare() {
-  gemms_ = std::make_unique<Gemms>(cuda_.compute_sms, static_cast<std::size_t>(workspace_of(cuda_.mode).value()));
+  const auto workspace = static_cast<std::size_t>(workspace_of(cuda_.mode).value());
+  gemms_ = std::make_unique<Gemms>(cuda_.compute_sms, workspace);
+  attentions_ = std::make_unique<Attentions>(cuda_.attention, workspace, cuda_.warn);
+  const Libraries libraries{*gemms_, *attentions_};
   std::size_t logits_bytes = 0;
   for (const Rank r : here_) {
     DeviceRank& rank = *ranks_[r.index()];
-    prepare_computation(schedule_, rank, *gemms_);
+    prepare_computation(schedule_, rank, libraries);
     if (cuda_.mode != CudaMode::virtual_ranks) {
       rank.fill_random();
       if (cuda_.tune_gemms) tune_computation(rank, *gemms_);
-      load_kernels(rank, *gemms_);
+      load_kernels(rank, libraries);
     }
     rank.fill_memory(cuda_.mode == CudaMode::slice);
     for (const BoundOp& op : rank.ops()) logits_bytes += op.writes_logits ? op.writes.at(0).bytes().size() : 0;
@@ -334,7 +337,7 @@ void DeviceRun::issue(const IssueUnit& unit, bool keeps_logits) {
     if (ir::communicates(what.work)) {
       transport_->exchange(members_);
     } else {
-      compute(*members_.front().op, *ranks_[first.rank.index()], *gemms_);
+      compute(*members_.front().op, *ranks_[first.rank.index()], {*gemms_, *attentions_});
     }
     for (const DeviceMember& member : members_) {
       if (keeps_logits && member.op->writes_logits) copy_logits(*member.op, member.stream);
@@ -469,9 +472,11 @@ void DeviceRun::join_ranks(MeasuredRun& run, std::vector<Stamps>& steps) const {
   for (const Stamps& step : steps) packed.put_all(step[cuda_.rank.index()]);
   packed.put(run.arena[cuda_.rank.index()]);
   packed.put(run.logits_repeat);
+  packed.put_all(std::vector<char>(run.machine.attention.begin(), run.machine.attention.end()));
   pack_logits(run.logits, packed);
   const std::vector<Message> all = cuda_.rendezvous->all_gather(packed.bytes());
   run.logits.clear();
+  std::string first;
   for (std::size_t r = 0; r < all.size(); ++r) {
     Unpacker in(all[r]);
     for (Stamps& step : steps) {
@@ -482,6 +487,10 @@ void DeviceRun::join_ranks(MeasuredRun& run, std::vector<Stamps>& steps) const {
     }
     run.arena[r] = in.get<Bytes>();
     run.logits_repeat = in.get<bool>() && run.logits_repeat;
+    const std::vector<char> letters = in.get_all<char>();
+    const std::string attention(letters.begin(), letters.end());
+    if (r == 0) run.machine.attention = first = attention;
+    if (attention != first && run.machine.attention == first) run.machine.attention += fmt::format("; of rank {}: {}", r, attention);
     unpack_logits(in, Rank{static_cast<std::int32_t>(r)}, run.logits);
   }
 }
@@ -489,6 +498,7 @@ void DeviceRun::join_ranks(MeasuredRun& run, std::vector<Stamps>& steps) const {
 MeasuredRun DeviceRun::collect(std::vector<LogitsShard> first, const std::vector<LogitsShard>& last, std::vector<Stamps> steps) const {
   MeasuredRun run;
   run.machine = machine_with(cuda_.device, clock_);
+  run.machine.attention = attentions_->used();
   run.arena.resize(ranks_.size());
   for (const Rank rank : here_) run.arena[rank.index()] = ranks_[rank.index()]->arena_bytes();
   run.logits_repeat = options_.keep_logits && same_bits(first, last);

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/cuda/attention.hpp"
 #include "runtime/cuda/device_rank.hpp"
 #include "runtime/cuda/device_transport.hpp"
 #include "runtime/cuda/gemm.hpp"
@@ -86,6 +87,7 @@ class DeviceRun {
   std::vector<std::unique_ptr<DeviceRank>> ranks_;     // by rank; null for ranks elsewhere
   std::unique_ptr<Gemms> gemms_;
   GpuClock clock_;
+  std::unique_ptr<Attentions> attentions_;
   std::unique_ptr<DeviceTransport> transport_;
   Event zero_;                                         // the step's beginning on the device,
   Seconds zero_late_;                                  // and by how much it came after that of all ranks

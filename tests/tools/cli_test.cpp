@@ -334,7 +334,9 @@ TEST_CASE("--print-launch starts the workers with the backend that was asked for
   const std::string eight = "execute configs/experiments/ep4_tp2_tiny.json --print-launch --backend ";
   if (fabricast(eight + "mpi").code == 2) return;   // built without the worker
   CHECK(fabricast(eight + "mpi").out.find("ep4_tp2_tiny.json --backend mpi ") != std::string::npos);
-  CHECK(fabricast(eight + "cuda --communication-ctas 8").out.find("ep4_tp2_tiny.json --backend cuda ") != std::string::npos);
+  const std::string on_cuda = fabricast(eight + "cuda --communication-ctas 8 --attention own").out;
+  CHECK(on_cuda.find("ep4_tp2_tiny.json --backend cuda ") != std::string::npos);
+  CHECK(on_cuda.find(" --attention own") != std::string::npos);
   check_input_at_fault(eight + "host", "no processes are started");
   check_input_at_fault(eight + "cuda --virtual-ranks", "no processes are started");
 }
@@ -352,8 +354,10 @@ TEST_CASE("execute refuses what it cannot do in one line and leaves no file") {
   check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --steps 0", "--steps is 1 to 100000");
   check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --backend gpu", "--backend is");
   check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --virtual-ranks", "need --backend cuda");
+  check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --attention own", "need --backend cuda");
   const std::string on_cuda = "execute configs/experiments/ep64_tp2_tiny.json --backend cuda ";
   check_input_at_fault(on_cuda + "--virtual-ranks --slice 3", "exclude each other");
+  check_input_at_fault(on_cuda + "--virtual-ranks --attention cudn", "--attention is 'own' or 'cudnn', not 'cudn', did you mean 'cudnn'?");
   check_input_at_fault(on_cuda + "--slice 3 --traffic-ctas 8", "--traffic-ctas and --traffic-rate go together");
   check_input_at_fault(on_cuda + "--slice 3 --traffic-ctas 8 --traffic-rate fast", "--traffic-rate: ");
   check_input_at_fault(on_cuda + "--traffic-ctas 8 --traffic-rate '45 GB/s'", "--traffic-ctas is for --slice");
@@ -394,6 +398,7 @@ TEST_CASE("--microbench times kernels and collectives of an experiment, as calib
   check_input_at_fault("execute --microbench --backend mpi", "--backend host or cuda");
   const std::string on_cuda = "execute --microbench --backend cuda ";
   check_input_at_fault(on_cuda + "--ranks 4", "a rank on a GPU is a process");
+  check_input_at_fault(on_cuda + "--attention theirs", "--attention is 'own' or 'cudnn'");
   check_input_at_fault(on_cuda + "--slice 0", "leave --virtual-ranks, --slice");
   check_input_at_fault(on_cuda + "--traffic-ctas 8", "--traffic-ctas and --traffic-rate go together");
   check_input_at_fault(on_cuda + "--traffic-ctas 8 --traffic-rate '0 GB/s'", "--traffic-rate");

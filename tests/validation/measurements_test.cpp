@@ -87,7 +87,7 @@ TEST_CASE("a million rows are refused without reading them all into a fit") {
 }
 
 constexpr const char* document = R"({"schema": "fabricast.measurements/1", "source": "by hand", "date": "2026-11-25T05:00:00Z",
-  "machine": {"device": "a chip", "devices": 8},
+  "machine": {"device": "a chip", "devices": 8, "attention": "cuDNN 9.19.0"},
   "kernels": [{"work": {"kind": "rms_norm", "rows": 64, "width": 128, "precision": "fp32"}, "concurrent": 8,
                "seconds": {"p10": 1e-6, "median": 2e-6, "p90": 3e-6}, "repetitions": 20, "share_of_copy_rate": 0.9},
               {"work": {"kind": "copy", "bytes": 64}, "seconds": {"p10": 1e-6, "median": 2e-6, "p90": 3e-6}}],
@@ -120,6 +120,7 @@ TEST_CASE("what is written as measurements reads back the same") {
   CHECK(again.collectives[0].p10 == set.collectives[0].p10);
   CHECK(again.collectives[0].repetitions == 20);
   CHECK(again.machine.device == "a chip");
+  CHECK(again.machine.attention == "cuDNN 9.19.0");
   CHECK(again.date == set.date);
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iostream>
 #include <optional>
 #include <vector>
 
@@ -33,6 +34,7 @@ class ExecuteCommand final : public Command {
   [[nodiscard]] runtime::CudaOptions cuda_options() const;
   [[nodiscard]] runtime::CudaBenchOptions cuda_bench_options() const;
   [[nodiscard]] std::optional<runtime::Traffic> traffic() const;
+  [[nodiscard]] runtime::AttentionKernels attention() const;
   void refuse_cuda_options() const;
   void require_gpus(std::size_t ranks) const;
   [[nodiscard]] ExitCode execute(const std::string& experiment, runtime::Executor& executor) const;
@@ -52,7 +54,7 @@ class ExecuteCommand final : public Command {
   std::int64_t repetitions_ = 20;
   bool virtual_ranks_ = false;
   std::optional<std::int64_t> slice_, device_, communication_ctas_, compute_sms_, traffic_ctas_;
-  std::optional<std::string> traffic_rate_;
+  std::optional<std::string> traffic_rate_, attention_;
 };
 
 ExecuteCommand::ExecuteCommand(Syntax& syntax) {
@@ -82,6 +84,8 @@ ExecuteCommand::ExecuteCommand(Syntax& syntax) {
   syntax.option("--traffic-rate", traffic_rate_, "With --slice or --microbench: how fast they write what each op would receive (\"45 GB/s\")", "RATE");
   syntax.option("--communication-ctas", communication_ctas_, "With cuda: at most so many thread blocks for a communicator; 0: as NCCL likes");
   syntax.option("--compute-sms", compute_sms_, "With cuda: SMs that matrix products plan for, beside communication; 0: all");
+  syntax.option("--attention", attention_, "With cuda: whose attention runs; default: cuDNN's where it is there and takes the shape, else our own",
+                "own|cudnn");
   syntax.option("--device", device_, "With cuda, one GPU: which, as CUDA counts them");
   common_.declare(syntax);
   syntax.example(
@@ -123,6 +127,16 @@ std::optional<runtime::Traffic> ExecuteCommand::traffic() const {
   }
 }
 
+runtime::AttentionKernels ExecuteCommand::attention() const {
+  if (!attention_) return runtime::AttentionKernels::best;
+  if (*attention_ == "own") return runtime::AttentionKernels::own;
+  if (*attention_ == "cudnn") return runtime::AttentionKernels::cudnn;
+  throw UsageError("--attention is 'own' or 'cudnn', not '" + *attention_ + "'" + did_you_mean(*attention_, {"own", "cudnn"}));
+}
+
+/// For CudaOptions::warn.
+void warn(const std::string& line) { std::cerr << "fabricast: " << line << '\n'; }
+
 runtime::CudaBenchOptions ExecuteCommand::cuda_bench_options() const {
   if (virtual_ranks_ || slice_ || communication_ctas_) {
     throw UsageError("--microbench runs no ranks and, in one process, no collectives: leave --virtual-ranks, --slice and --communication-ctas out");
@@ -130,6 +144,7 @@ runtime::CudaBenchOptions ExecuteCommand::cuda_bench_options() const {
   runtime::CudaBenchOptions options;
   options.device = number(device_, "--device", 0, 0);
   options.compute_sms = number(compute_sms_, "--compute-sms", 0, 0);
+  options.attention = attention();
   if (const auto beside = traffic()) options.traffic = {*beside};
   return options;
 }
@@ -144,13 +159,15 @@ runtime::CudaOptions ExecuteCommand::cuda_options() const {
   options.device = number(device_, "--device", 0, 0);
   options.communication_ctas = number(communication_ctas_, "--communication-ctas", 0, options.communication_ctas);
   options.compute_sms = number(compute_sms_, "--compute-sms", 0, 0);
+  options.attention = attention();
+  options.warn = warn;
   options.traffic = beside;
   return options;
 }
 
 void ExecuteCommand::refuse_cuda_options() const {
-  if (virtual_ranks_ || slice_ || device_ || communication_ctas_ || compute_sms_ || traffic_ctas_ || traffic_rate_) {
-    throw UsageError("--virtual-ranks, --slice, --device, --communication-ctas, --compute-sms and --traffic-* need --backend cuda");
+  if (virtual_ranks_ || slice_ || device_ || communication_ctas_ || compute_sms_ || attention_ || traffic_ctas_ || traffic_rate_) {
+    throw UsageError("--virtual-ranks, --slice, --device, --communication-ctas, --compute-sms, --attention and --traffic-* need --backend cuda");
   }
 }
 
@@ -231,6 +248,7 @@ ExitCode ExecuteCommand::launch(const std::string& path) const {
   add("--measured", files_.measured);
   if (communication_ctas_) arguments.insert(arguments.end(), {"--communication-ctas", std::to_string(*communication_ctas_)});
   if (compute_sms_) arguments.insert(arguments.end(), {"--compute-sms", std::to_string(*compute_sms_)});
+  add("--attention", attention_);
   if (no_check_) arguments.emplace_back("--no-check");
   if (!common_.prints_summary()) arguments.emplace_back("--quiet");
   const std::vector<std::string> line = mpi_launch_line(ranks, arguments);

@@ -44,6 +44,8 @@ void say(const std::string& what) {
 std::string backend_text(const runtime::CudaBenchOptions& cuda) {
   std::string text = fmt::format(" --backend cuda --device {}", cuda.device);
   if (cuda.compute_sms > 0) text += fmt::format(" --compute-sms {}", cuda.compute_sms);
+  if (cuda.attention == runtime::AttentionKernels::own) text += " --attention own";
+  if (cuda.attention == runtime::AttentionKernels::cudnn) text += " --attention cudnn";
   if (cuda.traffic.size() == 1) {
     text += fmt::format(" --traffic-ctas {} --traffic-rate \"{:g} GB/s\"", cuda.traffic[0].ctas, cuda.traffic[0].rate.value() * 1e-9);
   }
@@ -90,6 +92,10 @@ ExitCode microbench_on_cuda(const MicrobenchOptions& options, runtime::CudaBench
   cuda.repetitions = static_cast<std::int32_t>(options.repetitions);
   if (cuda.traffic.empty()) cuda.traffic = usual_traffic();
   cuda.say = say;
+  cuda.warn = [](const std::string& line) {
+    say("");
+    std::cerr << "fabricast: " << line << std::endl;
+  };
   prepare_cuda_environment();
   const runtime::BenchResults results = runtime::open_cuda()->microbench(plan, cuda);
   say("");

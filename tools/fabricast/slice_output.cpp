@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "validation/machine_json.hpp"
 #include "validation/text.hpp"
 
 namespace fabricast::tools {
@@ -43,8 +44,8 @@ std::vector<std::string> cells_of(const ir::Schedule& schedule, Line line) {
 std::string slice_table(const std::string& experiment, const ir::Schedule& schedule, Rank rank, const runtime::MeasuredRun& run) {
   using validation::show;
   const runtime::Spread& step = run.step_length;
-  std::string text = fmt::format("rank {} of {}, alone on {}: {} timed steps, median {} (p10 {}, p90 {})\n\n", rank.value, experiment,
-                                 run.machine.device, run.steps.size(), show(step.median), show(step.p10), show(step.p90));
+  std::string text = fmt::format("rank {} of {}, alone on {}{}: {} timed steps, median {} (p10 {}, p90 {})\n\n", rank.value, experiment,
+                                 run.machine.device, validation::attention_text(run.machine), run.steps.size(), show(step.median), show(step.p10), show(step.p90));
   using Align = validation::Table::Align;
   validation::Table table({{"op", Align::left}, {"count"}, {"median"}, {"p10"}, {"p90"}, {"in a step"}, {"", Align::left}});
   for (const Line& line : lines_of(schedule, rank, run)) table.add(cells_of(schedule, line));

@@ -125,9 +125,23 @@ std::function<void(const std::string&)> end_of_process(const Launch& launch) {
   return [rank = launch.rank](const std::string& why) { std::_Exit(static_cast<int>(complain(rank, why, ExitCode::answer_is_no))); };
 }
 
+runtime::AttentionKernels attention_of(const WorkerOptions& options) {
+  if (options.attention.empty()) return runtime::AttentionKernels::best;
+  if (options.attention == "own") return runtime::AttentionKernels::own;
+  if (options.attention == "cudnn") return runtime::AttentionKernels::cudnn;
+  throw LaunchError("--attention is 'own' or 'cudnn', not '" + options.attention + "'");
+}
+
+/// What all ranks would say, rank 0 says.
+std::function<void(const std::string&)> warning_of(const Launch& launch) {
+  if (launch.rank != 0) return {};
+  return [](const std::string& line) { (void)complain(std::nullopt, line, ExitCode::success); };
+}
+
 std::string bench_command(const WorkerOptions& options, const Launch& launch) {
   std::string text = fmt::format("fabricast-worker{} --microbench --backend cuda --repetitions {} --communication-ctas {}",
                                  options.experiment.empty() ? "" : ' ' + options.experiment, options.repetitions, options.communication_ctas);
+  if (!options.attention.empty()) text += " --attention " + options.attention;
   for (const std::string& set : options.sets) text += " --set " + set;
   return text + fmt::format(" ({} processes)", launch.size);
 }
@@ -160,6 +174,7 @@ ExitCode work_on_cuda(const WorkerOptions& options, const Launch& launch, runtim
   if (options.communication_ctas < 0) throw LaunchError("--communication-ctas is not negative");
   if (options.compute_sms < 0) throw LaunchError("--compute-sms is not negative");
   if (options.microbench) require_bench_options(options);
+  const runtime::AttentionKernels attention = attention_of(options);
   const auto backend = runtime::open_cuda();
   const std::int32_t device = device_of(options, launch, *backend);
   if (options.microbench) {
@@ -168,6 +183,8 @@ ExitCode work_on_cuda(const WorkerOptions& options, const Launch& launch, runtim
     cuda.rendezvous = rendezvous;
     cuda.communication_ctas = options.communication_ctas;
     cuda.compute_sms = options.compute_sms;
+    cuda.attention = attention;
+    cuda.warn = warning_of(launch);
     cuda.give_up = end_of_process(launch);
     return bench(options, launch, *backend, cuda);
   }
@@ -178,6 +195,8 @@ ExitCode work_on_cuda(const WorkerOptions& options, const Launch& launch, runtim
   cuda.rendezvous = rendezvous;
   cuda.communication_ctas = options.communication_ctas;
   cuda.compute_sms = options.compute_sms;
+  cuda.attention = attention;
+  cuda.warn = warning_of(launch);
   cuda.give_up = end_of_process(launch);
   const auto executor = backend->executor(cuda);
   return work(options, launch, "cuda", *executor);

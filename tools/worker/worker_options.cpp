@@ -30,6 +30,7 @@ po::options_description described(WorkerOptions& options) {
       "cuda: at most so many thread blocks for a communicator; 0: as NCCL likes")(
       "compute-sms", po::value(&options.compute_sms)->default_value(options.compute_sms),
       "cuda: SMs that matrix products plan for, beside communication; 0: all")(
+      "attention", po::value(&options.attention), "cuda: whose attention runs, own or cudnn; default: cuDNN's where it is there and takes the shape")(
       "stall-timeout", po::value(&options.stall_seconds)->default_value(options.stall_seconds), "seconds in which no op of any rank ends")(
       "no-check", po::bool_switch(&options.no_check), "do not hold the numbers against the reference")(
       "microbench", po::bool_switch(&options.microbench),

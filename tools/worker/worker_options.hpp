@@ -19,6 +19,7 @@ struct WorkerOptions {
   double stall_seconds = 8;
   std::int32_t communication_ctas = 16;      // cuda: at most so many for a communicator; 0: as NCCL likes
   std::int32_t compute_sms = 0;              // cuda: SMs that matrix products plan for; 0: all
+  std::string attention;                     // cuda: own or cudnn; empty: cuDNN's where it is there and takes the shape, else our own
   std::optional<std::int32_t> device;        // cuda: absent: the local rank
   bool no_check = false, quiet = false, print_launch = false;
   bool microbench = false;                   // cuda: collectives instead of the schedule; of one process, kernels

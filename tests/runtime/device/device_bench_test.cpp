@@ -174,14 +174,15 @@ TEST_CASE("device bench: what is timed computes, on random numbers, what the hos
       CAPTURE(ir::kernel_json(kernel));
       const runtime::cuda::Stream stream = runtime::cuda::make_stream(runtime::cuda::Priority::low);
       runtime::cuda::Gemms gemms(0, static_cast<std::size_t>(runtime::cuda::hopper_workspace.value()));
+      runtime::cuda::Attentions attentions(runtime::AttentionKernels::own, static_cast<std::size_t>(runtime::cuda::hopper_workspace.value()), {});
       const runtime::cuda::DeviceKernel work(kernel, stream.get(), 2, 7);
-      runtime::cuda::prepare(work.op(), work.space(), gemms);
+      runtime::cuda::prepare(work.op(), work.space(), {gemms, attentions});
       const bool has_choices = ir::kind_of(kernel) == "router", in_place = ir::kind_of(kernel) == "rope";
       const runtime::View& out = work.op().writes.at(0);
       const std::vector<float> before = values_of(out, precision);
       std::set<float> different(before.begin(), before.end());
       if (in_place) CHECK(different.size() > 20);
-      runtime::cuda::compute(work.op(), work.tables(), work.space(), gemms);
+      runtime::cuda::compute(work.op(), work.tables(), work.space(), {gemms, attentions});
       runtime::cuda::check(cudaStreamSynchronize(stream.get()));
       const hw::Precision stored = has_choices ? hw::Precision::fp32 : precision;   // weights and expert ids
       const std::vector<float> by_device = values_of(out, stored);
