@@ -61,26 +61,18 @@ struct CudaBenchOptions {
   std::uint64_t seed = 1;
   std::vector<Traffic> traffic;            // what goes on beside the plan's `beside` kernels, one after the other
   Rendezvous* rendezvous = nullptr;        // of a job of several processes; null: one process
-  Seconds patience{60};                    // for one collective's samples; then the run is given up
+  Seconds patience{8};                     // for one sample of a collective; then the run is given up
   std::function<void(const std::string&)> say;       // what comes next; may be null
   std::function<void(const std::string&)> warn;      // as in CudaOptions
   std::function<void(const std::string&)> give_up;   // as in CudaOptions
 };
 
-struct CudaDevice {
-  std::string name;                        // "NVIDIA H100 80GB HBM3"
-  std::string driver, runtime;             // "13.0": the highest CUDA version that the driver supports, and the version built with
-  std::int32_t sms = 0;
-  double clock_mhz = 0;                    // of the SMs, at most
-  Bytes memory, free;
-  Bytes cache;                             // of the second level, which all SMs share
-};
-
 class CudaBackend {
  public:
   virtual ~CudaBackend() = default;
-  /// At least one.
-  [[nodiscard]] virtual std::vector<CudaDevice> devices() = 0;
+  /// GPUs that this process may see, at least one. Counted, not opened: eight processes that opened all eight GPUs of a node would take half a
+  /// gigabyte of each GPU eight times.
+  [[nodiscard]] virtual std::int32_t device_count() = 0;
   /// "2.28.9"; empty where the backend was built without NCCL.
   [[nodiscard]] virtual std::string nccl_version() = 0;
   /// Options are copied; the rendezvous must outlive what is made here. Throws BackendUnavailable where there is no such device, and

@@ -14,7 +14,7 @@ struct Machine {
   std::string device;               // "AMD EPYC …" or "NVIDIA H100 80GB HBM3"
   std::int32_t devices = 0;         // processors (hardware threads) of the host, or GPUs
   std::string driver;               // of GPUs
-  double clock_mhz = 0;             // of the device, when the run began
+  double clock_mhz = 0;             // of a host when the run began; of a GPU the median while it was timed
   std::string attention;            // of a GPU, whose attention ran: "cuDNN 9.19.0", "own"
   Bytes memory{};                   // of the host, or of one GPU
 };

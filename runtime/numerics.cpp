@@ -1,5 +1,7 @@
 #include "runtime/numerics.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -79,6 +81,33 @@ double tolerance_of(hw::Precision precision, std::int64_t layers) {
   // √(10 · layers) times u. An fp32 sum of k products adds about √k · u, 64 u for k = 4096: 20 times more room there.
   const double roundings = std::sqrt(10.0 * static_cast<double>(layers));
   return precision == hw::Precision::bf16 ? roundings * 0x1p-8 : 20 * roundings * 0x1p-24;
+}
+
+Seconds time_of_reference(const Problem& problem) {
+  constexpr double flop_per_second = 1e10, weights_per_second = 1e8;   // of a core: Eigen's fp64 product, RandomWeights::at
+  const ModelShape& m = problem.model;
+  const auto real = [](std::int64_t n) { return static_cast<double>(n); };
+  const double tokens = real(problem.sequences) * real(problem.sequence_length), width = real(m.d_model), q = real(m.heads * m.d_head);
+  const double projections = width * (2 * q + 2 * real(m.kv_heads * m.d_head)), scores = 2 * real(problem.sequence_length) * q;
+  const double matrices = m.gated ? 3 : 2;
+  double weights = 2 * real(m.vocabulary) * width, of_token = 0;   // multiplications
+  for (std::int64_t layer = 0; layer < m.layers; ++layer) {
+    const bool is_moe = m.is_moe[static_cast<std::size_t>(layer)];
+    const double expert = matrices * width * real(is_moe ? m.moe->d_ff : m.d_ff);
+    weights += projections + expert * (is_moe ? real(m.moe->experts) : 1);
+    of_token += projections + scores + expert * (is_moe ? real(m.moe->top_k) : 1);
+  }
+  const double rows_of_head = problem.head_on_all_tokens ? tokens : real(problem.sequences);
+  return Seconds(2 * (tokens * of_token + rows_of_head * width * real(m.vocabulary)) / flop_per_second + weights / weights_per_second);
+}
+
+void require_checkable(const Problem& problem) {
+  constexpr Seconds patience{1800};
+  const Seconds time = time_of_reference(problem);
+  if (time <= patience) return;
+  throw BackendUnavailable(fmt::format("numbers of this size cannot be checked: the single-rank reference would compute for some {:.1f} hours after the run; "
+                                       "give --no-check, or reduce widths or tokens",
+                                       time.value() / 3600));
 }
 
 Numerics check_numerics(const ir::Schedule& schedule, const MeasuredRun& run, const Problem& problem, std::uint64_t seed) {

@@ -25,6 +25,12 @@ struct Numerics {
 /// Bound on max_relative_error by storage precision and number of layers.
 [[nodiscard]] double tolerance_of(hw::Precision precision, std::int64_t layers);
 
+/// What the reference of such a problem takes on one core of today, roughly: it computes in fp64, and makes every weight anew.
+[[nodiscard]] Seconds time_of_reference(const Problem& problem);
+
+/// Throws BackendUnavailable where that is longer than anyone waits for: to be asked before a run whose results wait for the check.
+void require_checkable(const Problem& problem);
+
 /// `run` must have kept its logits, of the same seed. Throws std::logic_error where logits are missing or have other sizes than the
 /// problem's.
 [[nodiscard]] Numerics check_numerics(const ir::Schedule& schedule, const MeasuredRun& run, const Problem& problem, std::uint64_t seed);

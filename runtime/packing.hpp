@@ -45,8 +45,9 @@ class Unpacker {
   }
   template <class Value>
   std::vector<Value> get_all() {
-    std::vector<Value> values(get<std::size_t>());
-    const auto bytes = take(values.size() * sizeof(Value));
+    const auto count = get<std::size_t>();
+    const auto bytes = take(count > bytes_.size() / sizeof(Value) ? bytes_.size() + 1 : count * sizeof(Value));
+    std::vector<Value> values(count);
     if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
     return values;
   }

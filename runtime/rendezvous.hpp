@@ -23,8 +23,10 @@ class Rendezvous {
   /// that did not come in time.
   [[nodiscard]] virtual std::vector<Message> all_gather(std::span<const std::byte> own) = 0;
 
-  /// This process's steady clock minus rank 0's, as measured when they met.
+  /// This process's steady clock minus rank 0's, as last measured: when they met, or since. Clocks of two machines drift apart by microseconds a
+  /// second, so what lasts measures anew: all ranks at the same time, as all_gather.
   [[nodiscard]] virtual Seconds clock_offset() const = 0;
+  virtual void compare_clocks() = 0;
 };
 
 }  // namespace fabricast::runtime

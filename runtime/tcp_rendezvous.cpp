@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -135,14 +136,22 @@ Socket listen_at(std::uint16_t port, std::int32_t ranks) {
   throw ExecutionError(fmt::format("rank 0 cannot listen on port {}: {}; choose another one", port, why));
 }
 
+/// Linux bounds a connect by the time for sending (socket(7)); without it one address that does not answer takes two minutes.
+void connect_within(const Socket& socket, int milliseconds) {
+  const timeval time{milliseconds / 1000, milliseconds % 1000 * 1000 + 1};   // 0 would be no bound
+  (void)setsockopt(socket.descriptor(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+}
+
 Socket connect_to(const TcpMeeting& meeting, const Deadline& deadline) {
+  constexpr int milliseconds_of_an_attempt = 3000;
   const Addresses all = addresses_of(meeting.host.c_str(), meeting.port, 0);
   std::string why = "no address";
   do {
     for (const addrinfo* a = all.get(); a; a = a->ai_next) {
       Socket socket(::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol));
+      connect_within(socket, std::min(milliseconds_of_an_attempt, deadline.milliseconds_left()));
       if (socket.descriptor() >= 0 && connect(socket.descriptor(), a->ai_addr, a->ai_addrlen) == 0) return socket;
-      why = std::strerror(errno);
+      why = errno == EINPROGRESS ? "no answer" : std::strerror(errno);
     }
     std::this_thread::sleep_for(retry_interval);
   } while (!deadline.passed());

@@ -41,11 +41,11 @@ class TcpRendezvous final : public Rendezvous {
   [[nodiscard]] std::int32_t ranks() const override { return meeting_.ranks; }
   [[nodiscard]] std::vector<Message> all_gather(std::span<const std::byte> own) override;
   [[nodiscard]] Seconds clock_offset() const override { return offset_; }
+  void compare_clocks() override;
 
  private:
   void serve();
   void join();
-  void compare_clocks();
   [[nodiscard]] std::vector<Message> collect(std::span<const std::byte> own);
   [[noreturn]] void give_up(const std::string& why);
 

@@ -24,6 +24,7 @@ class CudaError : public std::runtime_error {
   cudaError_t status_;
 };
 
+/// Throws CudaError, and leaves no error behind that a later launch would be taken to have made.
 void check(cudaError_t status, std::source_location where = std::source_location::current());
 
 /// An owned handle: destroyed by `destroy`, whatever it returns.
@@ -54,6 +55,8 @@ enum class Priority : std::uint8_t { low, high };
 [[nodiscard]] Stream make_stream(Priority priority);
 /// With a time stamp.
 [[nodiscard]] Event make_event();
+/// Asked without waiting: is the stream past what was recorded last? Throws CudaError.
+[[nodiscard]] bool has_passed(cudaEvent_t event);
 
 /// Memory of the current device, or of the host where the device reads and writes it directly.
 class DeviceMemory {

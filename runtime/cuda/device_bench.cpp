@@ -52,9 +52,10 @@ const CudaDevice& with_memory_for_samples(const CudaDevice& device, std::int32_t
 DeviceBench::DeviceBench(const CudaBenchOptions& options)
     : options_(options),
       device_(with_memory_for_samples(describe_device(options.device), options.device)),
+      clock_(options.device),
       compute_(make_stream(Priority::low)),
       communication_(make_stream(Priority::high)),
-      sampler_(options.repetitions, device_.cache),
+      sampler_(options.repetitions, device_.cache, [this] { clock_.sample(); }),
       gemms_(options.compute_sms, static_cast<std::size_t>(hopper_workspace.value())),
       every_gemm_(0, static_cast<std::size_t>(hopper_workspace.value()), every_candidate),
       attentions_(options.attention, static_cast<std::size_t>(hopper_workspace.value()), options.warn) {
@@ -164,6 +165,7 @@ class DevicePlanRun {
       }
     }
     results_.method = bench_.method();
+    results_.machine = machine_with(options_.device, bench_.clock());
     results_.machine.attention = bench_.attention();
     const auto largest = std::max_element(results_.copies.begin(), results_.copies.end(),
                                           [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
@@ -180,7 +182,6 @@ class DevicePlanRun {
       results_.left_out.push_back({what, error.what()});
     } catch (const CudaError& error) {
       if (error.status() != cudaErrorMemoryAllocation) throw ExecutionError(what + ": " + error.what());
-      (void)cudaGetLastError();
       results_.left_out.push_back({what, std::string("out of device memory: ") + error.what()});
     } catch (const std::exception& error) {
       throw ExecutionError(what + ": " + error.what());
@@ -210,9 +211,6 @@ BenchResults run_on_device(const BenchPlan& plan, const CudaBenchOptions& option
                                                                                                            results.left_out.back().why;
     throw BackendUnavailable("no micro-benchmark could be run: " + why);
   }
-  Machine machine = machine_with(options.device);
-  machine.attention = results.machine.attention;
-  results.machine = machine;
   return results;
 }
 

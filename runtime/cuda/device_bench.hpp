@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "runtime/cuda/attention.hpp"
+#include "runtime/cuda/device_info.hpp"
 #include "runtime/cuda/device_kernel.hpp"
 #include "runtime/cuda/gemm.hpp"
 #include "runtime/cuda/sampler.hpp"
@@ -31,6 +32,7 @@ class DeviceBench {
   [[nodiscard]] std::string method() const { return sampler_.method(); }
   /// Whose attention was timed: Attentions::used.
   [[nodiscard]] std::string attention() const { return attentions_.used(); }
+  [[nodiscard]] const GpuClock& clock() const { return clock_; }
 
  private:
   void require_memory(Bytes needed) const;
@@ -38,6 +40,7 @@ class DeviceBench {
 
   const CudaBenchOptions& options_;
   CudaDevice device_;
+  GpuClock clock_;
   Stream compute_, communication_;
   Sampler sampler_;
   Gemms gemms_, every_gemm_;                 // as a step has them; of as many candidates as there are

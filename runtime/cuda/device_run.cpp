@@ -4,6 +4,7 @@
 #include <nvtx3/nvToolsExt.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -22,7 +23,8 @@ namespace {
 constexpr std::chrono::milliseconds watch_interval{50};
 constexpr std::chrono::microseconds poll_interval{20};
 constexpr std::chrono::milliseconds step_margin{1};      // longer than word of the last rank takes to come to all
-constexpr std::chrono::seconds connect_patience{60}, return_patience{1};
+constexpr std::chrono::seconds comparison_interval{5};
+constexpr std::chrono::seconds connect_patience{60}, return_patience{1}, leave_patience{60};
 
 double gigabytes(Bytes bytes) { return static_cast<double>(bytes.value()) * 1e-9; }
 
@@ -82,6 +84,18 @@ const ir::Schedule& with_rank(const ir::Schedule& schedule, const CudaOptions& c
 
 }  // namespace
 
+/// A failure leaves by way of what it may have broken: aborts, and the freeing of memory.
+template <class Body>
+auto DeviceRun::or_end_soon(Body body) {
+  try {
+    return body();
+  } catch (const std::exception& error) {
+    const std::lock_guard lock(mutex_);
+    if (!last_resort_) last_resort_.emplace(error.what(), return_patience, cuda_.give_up);
+    throw;
+  }
+}
+
 DeviceRun::DeviceRun(const ir::Schedule& schedule, const RunOptions& options, const CudaOptions& cuda)
     : schedule_(with_rank(schedule, cuda)),
       options_(options),
@@ -91,19 +105,30 @@ DeviceRun::DeviceRun(const ir::Schedule& schedule, const RunOptions& options, co
       here_(ranks_here(schedule, cuda)),
       units_(issue_order(schedule, instances_, here_)),
       progress_(schedule, units_),
-      ranks_(schedule.ranks.size()) {
+      ranks_(schedule.ranks.size()),
+      clock_(cuda.device) {
   require_options();
   check(cudaSetDevice(cuda_.device));
   if (cuda_.mode == CudaMode::slice) options_.keep_logits = false;   // its numbers are random
   zero_ = make_event();
   watch_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
-  make_ranks();
-  connect();
-  prepare();
+  or_end_soon([this] {
+    make_ranks();
+    connect();
+    prepare();
+  });
 }
 
-/// Kernels that wait for peers end before the memory goes that they use.
+/// Kernels that wait for peers end before the memory goes that they use. A device that is lost may not give it back.
 DeviceRun::~DeviceRun() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!last_resort_) {
+      last_resort_.emplace(fmt::format("rank {}: GPU {} or NCCL does not come back after {} s, though all ops have ended", here_.front().value,
+                                       cuda_.device, leave_patience.count()),
+                           leave_patience, cuda_.give_up);
+    }
+  }
   watch_.request_stop();
   watch_ = {};
   if (transport_) transport_->abort();
@@ -170,9 +195,37 @@ void DeviceRun::connect() {
       transport = make_nccl_transport(schedule_, instances_, cuda_.rank, options_.node_of, cuda_.rendezvous, cuda_.communication_ctas);
       break;
   }
-  const std::lock_guard lock(mutex_);
-  transport_ = std::move(transport);
+  {
+    const std::lock_guard lock(mutex_);
+    transport_ = std::move(transport);
+  }
+  if (cuda_.mode == CudaMode::distributed) rehearse();
   phase_ = Phase::preparing;
+}
+
+/// Each collective once, on whatever memory holds, before any computes: NCCL connects peers when they first meet, and allocates memory for it. CUDA may
+/// wait for the whole device then, and so for ever for a kernel that waits for peers. In ascending order on every rank, and one at a time.
+void DeviceRun::rehearse() {
+  phase_ = Phase::rehearsing;
+  const DeviceRank& rank = *ranks_[cuda_.rank.index()];
+  for (const ir::Instance& instance : instances_.all) {
+    const auto found = std::find_if(instance.members.begin(), instance.members.end(), [&](const auto& m) { return m.rank == cuda_.rank; });
+    if (found == instance.members.end()) continue;
+    const ir::InstanceMember own = *found;
+    const BoundOp& op = rank.ops()[own.op.index()];
+    const cudaStream_t stream = rank.stream(op.op->stream);
+    try {
+      transport_->exchange(std::array{DeviceMember{&op, stream, rank.reached(own.op)}});
+      check(cudaEventRecord(rank.done(own.op), stream));
+      while (!has_ended(own)) {
+        throw_if_given_up();
+        std::this_thread::sleep_for(poll_interval);
+      }
+    } catch (const std::exception& error) {
+      throw_if_given_up();
+      throw ExecutionError(ir::describe(schedule_, own.rank, own.op) + ", rehearsed: " + error.what(), ExecutionError::Place{own.rank, own.op});
+    }
+  }
 }
 
 void DeviceRun::prepare() {
@@ -197,12 +250,16 @@ void DeviceRun::prepare() {
 }
 
 MeasuredRun DeviceRun::run() {
+  return or_end_soon([this] { return run_steps(); });
+}
+
+MeasuredRun DeviceRun::run_steps() {
   std::vector<LogitsShard> first, last;
   std::vector<Stamps> steps;
   if (options_.keep_logits) first = check_step();
-  for (std::int32_t i = 0; i < options_.warm_up_steps; ++i) step(false);
+  for (std::int32_t i = 0; i < options_.warm_up_steps; ++i) step(StepKind::warms_up);
   for (std::int32_t i = 0; i < options_.timed_steps; ++i) {
-    step(false);
+    step(StepKind::is_timed);
     steps.push_back(read_stamps());
   }
   if (options_.keep_logits) last = check_step();
@@ -212,7 +269,7 @@ MeasuredRun DeviceRun::run() {
 std::vector<LogitsShard> DeviceRun::check_step() {
   kept_logits_.clear();
   logits_used_ = 0;
-  step(true);
+  step(StepKind::keeps_logits);
   std::vector<LogitsShard> logits;
   for (const Rank rank : here_) {
     for (const KeptLogits& kept : kept_logits_) {
@@ -222,7 +279,7 @@ std::vector<LogitsShard> DeviceRun::check_step() {
   return logits;
 }
 
-void DeviceRun::step(bool keeps_logits) {
+void DeviceRun::step(StepKind kind) {
   open_step();
   {
     const std::lock_guard lock(mutex_);
@@ -232,9 +289,10 @@ void DeviceRun::step(bool keeps_logits) {
   }
   for (const IssueUnit& unit : units_) {
     throw_if_given_up();
-    issue(unit, keeps_logits);
+    issue(unit, kind == StepKind::keeps_logits);
     progress_.issued();
   }
+  if (kind == StepKind::is_timed) clock_.sample();
   await_end();
   phase_ = Phase::between_steps;
 }
@@ -243,20 +301,22 @@ void DeviceRun::step(bool keeps_logits) {
 void DeviceRun::open_step() {
   std::optional<Clock::time_point> begin;
   if (cuda_.rendezvous) {
+    const bool compares = began_at_ >= compare_at_;   // alike on all ranks
+    if (compares) cuda_.rendezvous->compare_clocks();
     const auto offset = std::chrono::nanoseconds(std::llround(cuda_.rendezvous->clock_offset().value() * 1e9));
     const std::int64_t ready = std::chrono::nanoseconds(Clock::now().time_since_epoch() - offset).count();
     std::int64_t last = ready;
     for (const Message& message : cuda_.rendezvous->all_gather(std::as_bytes(std::span(&ready, 1)))) {
       last = std::max(last, Unpacker(message).get<std::int64_t>());
     }
+    began_at_ = last;
+    if (compares) compare_at_ = last + std::chrono::nanoseconds(comparison_interval).count();
     begin = Clock::time_point(std::chrono::nanoseconds(last) + offset + step_margin);
     std::this_thread::sleep_until(*begin - step_margin / 4);   // a sleep ends late; the rest is waited awake
     while (Clock::now() < *begin) std::this_thread::yield();
   }
   check(cudaEventRecord(zero_.get(), ranks_[here_.front().index()]->stream(ir::compute_stream)));
-  cudaError_t status = cudaErrorNotReady;
-  while (status == cudaErrorNotReady) status = cudaEventQuery(zero_.get());
-  check(status);
+  while (!has_passed(zero_.get())) {}
   zero_late_ = Seconds(begin ? std::chrono::duration<double>(Clock::now() - *begin).count() : 0.0);
 }
 
@@ -298,10 +358,7 @@ void DeviceRun::copy_logits(const BoundOp& op, cudaStream_t stream) {
 }
 
 bool DeviceRun::has_ended(ir::InstanceMember member) const {
-  const cudaError_t status = cudaEventQuery(ranks_[member.rank.index()]->done(member.op));
-  if (status == cudaErrorNotReady) return false;
-  check(status);
-  return true;
+  return has_passed(ranks_[member.rank.index()]->done(member.op));
 }
 
 void DeviceRun::await_end() {
@@ -352,19 +409,14 @@ void DeviceRun::watch_once() {
   {
     const std::lock_guard lock(mutex_);
     const auto now = Clock::now();
-    if (trouble_) {
-      if (!told_ && cuda_.give_up && now - given_up_at_ > return_patience) {
-        told_ = true;
-        cuda_.give_up(*trouble_);
-      }
-      return;
-    }
+    if (trouble_) return;
     const std::size_t moves = progress_.moves();
-    const bool waits = phase == Phase::connecting || (phase == Phase::in_step && moves == seen_moves_ && !progress_.is_computing());
+    const bool connects = phase == Phase::connecting || phase == Phase::rehearsing;
+    const bool waits = connects || (phase == Phase::in_step && moves == seen_moves_ && !progress_.is_computing());
     if (!waits) moved_at_ = now;
     seen_moves_ = moves;
     const std::chrono::duration<double> still = now - moved_at_;
-    if (phase == Phase::connecting && still > connect_patience) {
+    if (connects && still > connect_patience) {
       why = fmt::format("rank {}: NCCL does not connect the ranks after {} s: has one of them ended, or does a firewall stand between them?",
                         here_.front().value, connect_patience.count());
     } else if (phase == Phase::in_step && still.count() > options_.stall_timeout.value()) {
@@ -372,7 +424,7 @@ void DeviceRun::watch_once() {
     }
   }
   if (!why.empty()) give_up(why);
-  if (phase == Phase::in_step && transport_) transport_->check_health();
+  if (phase == Phase::in_step || phase == Phase::rehearsing) transport_->check_health();
 }
 
 void DeviceRun::give_up(const std::string& why) {
@@ -381,7 +433,7 @@ void DeviceRun::give_up(const std::string& why) {
     const std::lock_guard lock(mutex_);
     if (trouble_) return;
     trouble_ = why;
-    given_up_at_ = Clock::now();
+    last_resort_.emplace(why, return_patience, cuda_.give_up);
     transport = transport_.get();
   }
   if (transport) transport->abort();
@@ -445,7 +497,7 @@ void DeviceRun::join_ranks(MeasuredRun& run, std::vector<Stamps>& steps) const {
 
 MeasuredRun DeviceRun::collect(std::vector<LogitsShard> first, const std::vector<LogitsShard>& last, std::vector<Stamps> steps) const {
   MeasuredRun run;
-  run.machine = machine_with(cuda_.device);
+  run.machine = machine_with(cuda_.device, clock_);
   run.machine.attention = attentions_->used();
   run.arena.resize(ranks_.size());
   for (const Rank rank : here_) run.arena[rank.index()] = ranks_[rank.index()]->arena_bytes();

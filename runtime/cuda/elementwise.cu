@@ -48,7 +48,7 @@ void launch_rms_norm(const Rows& in, const std::byte* weight, float epsilon, con
 
 void launch_rotate(const Rows& qk, const float* turns, std::int64_t heads, std::int64_t head_dim, std::int64_t sequence_length,
                    StreamHandle stream) {
-  const bool in_packs = fits_packs(bytes_of_row(qk), {qk.data}) && head_dim / 2 * (qk.is_bf16 ? 2 : 4) % pack_bytes == 0;
+  const bool in_packs = fits_packs(bytes_of_row(qk), {qk.data, turns}) && head_dim / 2 * (qk.is_bf16 ? 2 : 4) % pack_bytes == 0;
   with_unit(qk.is_bf16, in_packs, [&](auto element, auto unit) {
     using Element = decltype(element);
     using Unit = decltype(unit);

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <source_location>
 #include <vector>
 
+#include "runtime/cuda/kernels.hpp"
 #include "runtime/cuda/launch_shape.hpp"
 
 namespace fabricast::runtime::cuda {
@@ -64,6 +66,11 @@ cublasLtMatmulPreference_t new_preference(std::size_t workspace, std::uint32_t w
   return preference;
 }
 
+std::runtime_error no_kernel(const GemmShape& shape, cublasStatus_t status) {
+  return std::runtime_error(
+      fmt::format("cublasLt has no kernel for m {}, n {}, k {} ({})", shape.m, shape.n, shape.k, cublasLtGetStatusString(status)));
+}
+
 }  // namespace
 
 /// outᵀ[n, m] = weightᵀ[n, k] · inᵀ[k, m], all column-major: weight is cublasLt's A, in its B.
@@ -80,10 +87,11 @@ struct Gemms::Plan {
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(lt, matmul.get(), weight.get(), in.get(), out.get(), out.get(),
                                                                  preference.get(), most_candidates, candidates.data(), &found);
     if (status != CUBLAS_STATUS_SUCCESS || found == 0) {
-      throw std::runtime_error(fmt::format("cublasLt has no kernel for m {}, n {}, k {} ({})", key.shape.m, key.shape.n, key.shape.k,
-                                           cublasLtGetStatusString(status)));
+      throw no_kernel(key.shape, status);
     }
     candidates.resize(static_cast<std::size_t>(found));
+    std::erase_if(candidates, [](const auto& candidate) { return candidate.state != CUBLAS_STATUS_SUCCESS; });
+    if (candidates.empty()) throw no_kernel(key.shape, CUBLAS_STATUS_NOT_SUPPORTED);
   }
 
   void run(cublasLtHandle_t lt, std::size_t candidate, const GemmOperands& operands, const GemmPlace& place) const {
@@ -122,24 +130,27 @@ void Gemms::prepare(const GemmShape& shape, const GemmOperands& operands) {
   if (shape.m > 0) (void)plan(shape, operands);
 }
 
+/// Of each candidate the first run loads it. Then the device pauses while the host hands over the rest: else the time between two events of a
+/// short product would be that of its launch, for all candidates alike.
 void Gemms::tune(const GemmShape& shape, const GemmOperands& operands, const GemmPlace& place) {
-  constexpr int repetitions = 5;
+  constexpr std::size_t repetitions = 5;
+  constexpr std::int64_t pause = 300'000;   // ns; eleven launches and events take the host a third of that
   if (shape.m == 0) return;
   Plan& p = plan(shape, operands);
   if (std::exchange(p.is_tuned, true)) return;
-  const Event begin = make_event(), end = make_event();
+  std::array<Event, repetitions + 1> marks;
+  for (Event& mark : marks) mark = make_event();
   float best = 0;
   for (std::size_t c = 0; c < p.candidates.size(); ++c) {
-    std::vector<float> milliseconds;
-    for (int i = 0; i <= repetitions; ++i) {
-      check(cudaEventRecord(begin.get(), place.stream));
-      p.run(static_cast<cublasLtHandle_t>(handle_), c, operands, place);
-      check(cudaEventRecord(end.get(), place.stream));
-      check(cudaEventSynchronize(end.get()));
-      float took = 0;
-      check(cudaEventElapsedTime(&took, begin.get(), end.get()));
-      if (i > 0) milliseconds.push_back(took);  // the first loads the kernel
+    p.run(static_cast<cublasLtHandle_t>(handle_), c, operands, place);
+    launch_pause(pause, place.stream);
+    for (std::size_t i = 0; i <= repetitions; ++i) {
+      if (i > 0) p.run(static_cast<cublasLtHandle_t>(handle_), c, operands, place);
+      check(cudaEventRecord(marks[i].get(), place.stream));
     }
+    check(cudaEventSynchronize(marks.back().get()));
+    std::array<float, repetitions> milliseconds{};
+    for (std::size_t i = 0; i < repetitions; ++i) check(cudaEventElapsedTime(&milliseconds[i], marks[i].get(), marks[i + 1].get()));
     std::sort(milliseconds.begin(), milliseconds.end());
     if (c > 0 && milliseconds[repetitions / 2] >= best) continue;
     best = milliseconds[repetitions / 2];

@@ -65,5 +65,7 @@ void launch_fill_bytes(std::byte* data, int value, std::size_t bytes, StreamHand
 /// `ctas` blocks that write random numbers to `place` over and over, `bytes` in all, evenly over `nanoseconds`.
 void launch_traffic(std::uint64_t seed, const Rows& place, std::int64_t bytes, std::int32_t ctas, std::int64_t nanoseconds,
                     StreamHandle stream);
+/// Nothing, for so long: meanwhile the host gets ahead of the device.
+void launch_pause(std::int64_t nanoseconds, StreamHandle stream);
 
 }  // namespace fabricast::runtime::cuda

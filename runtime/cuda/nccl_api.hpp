@@ -42,6 +42,15 @@ class Communicator {
   ncclComm_t communicator_ = nullptr;
 };
 
+/// Of all at once: each frees memory, for which CUDA waits for all of the device, and so for kernels of the others that wait for peers. NCCL
+/// takes aborts as a group since 2.22.
+template <class Communicators>
+void abort_all(Communicators& communicators) noexcept {
+  (void)ncclGroupStart();
+  for (auto& [key, communicator] : communicators) communicator.abort();
+  (void)ncclGroupEnd();
+}
+
 /// What `members` need to come together: made by one of them, 128 bytes.
 using UniqueId = ncclUniqueId;
 [[nodiscard]] UniqueId new_unique_id();

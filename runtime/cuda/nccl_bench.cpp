@@ -4,15 +4,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstring>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "runtime/cuda/collective_bench.hpp"
+#include "runtime/cuda/device_info.hpp"
 #include "runtime/cuda/device_transport.hpp"
+#include "runtime/cuda/guard.hpp"
 #include "runtime/cuda/kernels.hpp"
 #include "runtime/cuda/nccl_exchange.hpp"
 #include "runtime/exchange_data.hpp"
@@ -22,7 +22,8 @@ namespace fabricast::runtime::cuda {
 namespace {
 
 constexpr std::int32_t warm_up_calls = 5;
-constexpr std::chrono::seconds connect_time{60};
+constexpr std::size_t samples_ahead = 4;          // of the device: so that the host never waits for a queue to empty, which a lost peer leaves full
+constexpr std::chrono::seconds connect_time{60}, abort_time{1};
 constexpr std::chrono::microseconds between_polls{20};
 
 /// Calls of a sample: as many as nccl-tests has by default (20), fewer of large ones.
@@ -36,28 +37,10 @@ std::string name_of(const runtime::CollectiveBench& bench) {
                      bench.stride > 1 ? fmt::format(", {} ranks apart", bench.stride) : "");
 }
 
-/// Calls `give_up` where what it guards does not come back in time, from a thread of its own: a library that waits for ever cannot be left.
-class Guard {
- public:
-  Guard(std::string why, std::chrono::duration<double> patience, const std::function<void(const std::string&)>& give_up) {
-    if (!give_up) return;
-    thread_ = std::jthread([this, why = std::move(why), patience, &give_up](const std::stop_token& stop) {
-      std::unique_lock lock(mutex_);
-      (void)wake_.wait_for(lock, stop, patience, [] { return false; });
-      if (!stop.stop_requested()) give_up(why);
-    });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable_any wake_;
-  std::jthread thread_;
-};
-
 class CollectiveRun {
  public:
   CollectiveRun(const BenchPlan& plan, const CudaBenchOptions& options)
-      : options_(options), rendezvous_(*options.rendezvous), stream_(make_stream(Priority::high)) {
+      : options_(options), clock_(options.device), rendezvous_(*options.rendezvous), stream_(make_stream(Priority::high)) {
     if (plan.ranks != rendezvous_.ranks()) {
       throw BackendUnavailable(fmt::format("the micro-benchmarks are of {} ranks and the job has {} processes; start one process, with a GPU, for "
                                            "each rank",
@@ -82,6 +65,8 @@ class CollectiveRun {
       throw failure(bench, error.what());
     }
   }
+
+  [[nodiscard]] const GpuClock& clock() const { return clock_; }
 
  private:
   [[nodiscard]] ExecutionError failure(const runtime::CollectiveBench& bench, const std::string& why) const {
@@ -168,17 +153,31 @@ class CollectiveRun {
     };
     const std::int32_t calls = calls_of(bench.size);
     std::vector<Event> marks;
-    call(warm_up_calls);
-    marks.push_back(make_event());
-    check(cudaEventRecord(marks.back().get(), stream_.get()));
-    for (std::int32_t i = 0; i < options_.repetitions; ++i) {
-      call(calls);
+    std::size_t awaited = 0;
+    const auto mark = [&] {
       marks.push_back(make_event());
       check(cudaEventRecord(marks.back().get(), stream_.get()));
+    };
+    const auto await_all_but = [&](std::size_t ahead) {
+      while (awaited + ahead < marks.size()) await(marks[awaited++].get(), bench, communicator);
+    };
+    {
+      const Guard guard(failure(bench, "NCCL does not connect its members").what(), connect_time, options_.give_up);
+      call(1);   // connects
     }
-    await(marks.back().get(), bench, communicator);
+    mark();
+    await_all_but(0);
+    call(warm_up_calls - 1);
+    mark();
+    for (std::int32_t i = 0; i < options_.repetitions; ++i) {
+      call(calls);
+      mark();
+      await_all_but(samples_ahead);
+    }
+    clock_.sample();
+    await_all_but(0);
     std::vector<Seconds> seconds;
-    for (std::size_t i = 1; i < marks.size(); ++i) {
+    for (std::size_t i = 2; i < marks.size(); ++i) {
       float milliseconds = 0;
       check(cudaEventElapsedTime(&milliseconds, marks[i - 1].get(), marks[i].get()));
       seconds.emplace_back(static_cast<double>(milliseconds) * 1e-3 / calls);
@@ -201,23 +200,21 @@ class CollectiveRun {
   /// Polled, so that a peer that is gone can be told from one that is slow.
   void await(cudaEvent_t event, const runtime::CollectiveBench& bench, ncclComm_t communicator) {
     const std::chrono::duration<double> patience(options_.patience.value());
-    const std::string why = fmt::format("does not end after {:g} s: have all ranks come, with the same plan?", options_.patience.value());
-    const Guard guard(failure(bench, why).what(), 2 * patience, options_.give_up);
     const auto begin = Clock::now();
-    while (true) {
-      const cudaError_t status = cudaEventQuery(event);
-      if (status == cudaSuccess) return;
-      if (status != cudaErrorNotReady) check(status);
+    while (!has_passed(event)) {
       ncclResult_t result = ncclSuccess;
       check(ncclCommGetAsyncError(communicator, &result));
-      const bool is_late = Clock::now() - begin > patience;
-      if ((result != ncclSuccess && result != ncclInProgress) || is_late) {
-        for (auto& [key, c] : communicators_) c.abort();   // before memory goes that its kernels use
-        check(result);
-        throw failure(bench, why);
-      }
+      if ((result != ncclSuccess && result != ncclInProgress) || Clock::now() - begin > patience) give_up(bench, result);
       std::this_thread::sleep_for(between_polls);
     }
+  }
+
+  [[noreturn]] void give_up(const runtime::CollectiveBench& bench, ncclResult_t result) {
+    const ExecutionError late = failure(bench, fmt::format("does not end after {:g} s: have all ranks come, with the same plan?", options_.patience.value()));
+    const Guard guard(late.what(), abort_time, options_.give_up);
+    abort_all(communicators_);   // before memory goes that its kernels use
+    check(result);
+    throw late;
   }
 
   /// Every rank's samples, told to all.
@@ -235,6 +232,7 @@ class CollectiveRun {
   }
 
   const CudaBenchOptions& options_;
+  GpuClock clock_;
   Rendezvous& rendezvous_;
   Stream stream_;
   Bytes free_{std::int64_t{1} << 62};
@@ -252,6 +250,7 @@ void bench_collectives(const BenchPlan& plan, const CudaBenchOptions& options, B
     if (options.say) options.say(name_of(bench));
     run.run(bench, results);
   }
+  results.machine = machine_with(options.device, run.clock());
   results.method = fmt::format("CUDA events; a sample is {} to {} calls in a row, of the slowest member, no wait between samples; {} calls before "
                                "them; random data, which may stay in the L2 cache; NCCL {}, {}",
                                calls_of(Bytes(std::int64_t{1} << 40)), calls_of(Bytes(1)), warm_up_calls, nccl_version_text(),

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -12,6 +13,8 @@
 
 namespace fabricast::runtime::cuda {
 namespace {
+
+constexpr std::chrono::milliseconds patience_with_a_call{500};
 
 /// Ids of all communicators, each made by its first member, told to everybody.
 std::vector<UniqueId> exchange_ids(const Communicators& plan, Rank rank, Rendezvous* rendezvous) {
@@ -52,12 +55,16 @@ class NcclTransport final : public DeviceTransport {
     for (std::size_t i = 0; i < instances.all.size(); ++i) plan_part(instances.all[i], i, rank, plan);
     connect_all(plan, rank, rendezvous, most_ctas);
   }
+  ~NcclTransport() override { abort(); }
+  NcclTransport(const NcclTransport&) = delete;
+  NcclTransport& operator=(const NcclTransport&) = delete;
 
   void exchange(std::span<const DeviceMember> members) override {
     const DeviceMember& own = members.front();
     const runtime::Exchange& data = *own.op->exchange;
     const std::size_t instance = data.instance.index();
     const Part& part = parts_[instance];
+    const std::lock_guard lock(mutex_);
     const ncclComm_t communicator = communicators_.at(part.communicator).get();
     if (!communicator) throw NcclError("NCCL: the communicator was given up");
     const auto scratch = scratch_.find(part.communicator);
@@ -65,7 +72,8 @@ class NcclTransport final : public DeviceTransport {
   }
 
   void check_health() override {
-    const std::lock_guard lock(mutex_);
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock) return;                                 // a call is under way, and tells itself
     for (const auto& [index, communicator] : communicators_) {
       if (!communicator.get()) continue;
       ncclResult_t result = ncclSuccess;
@@ -75,8 +83,8 @@ class NcclTransport final : public DeviceTransport {
   }
 
   void abort() noexcept override {
-    const std::lock_guard lock(mutex_);
-    for (auto& [index, communicator] : communicators_) communicator.abort();
+    const std::unique_lock lock(mutex_, patience_with_a_call);   // a call that takes longer is what is to be ended
+    abort_all(communicators_);
   }
 
   [[nodiscard]] Bytes moved(ir::InstanceId instance) const override { return bytes_between_members(shapes_[instance.index()]); }
@@ -111,7 +119,7 @@ class NcclTransport final : public DeviceTransport {
   std::vector<ExchangeShape> shapes_;                  // by InstanceId
   std::vector<Part> parts_;                            // by InstanceId; empty where this rank is no member
   std::map<std::size_t, DeviceMemory> scratch_;        // by communicator
-  std::mutex mutex_;                                   // of what follows, against abort
+  std::timed_mutex mutex_;                             // of what follows, against abort
   std::map<std::size_t, Communicator> communicators_;  // this rank's
 };
 

@@ -51,11 +51,7 @@ void require_device(std::int32_t device) {
 
 class Backend final : public CudaBackend {
  public:
-  [[nodiscard]] std::vector<CudaDevice> devices() override {
-    std::vector<CudaDevice> all;
-    for (std::int32_t i = 0; i < device_count(); ++i) all.push_back(describe_device(i));
-    return all;
-  }
+  [[nodiscard]] std::int32_t device_count() override { return cuda::device_count(); }
   [[nodiscard]] std::string nccl_version() override { return nccl_version_text(); }
 
   [[nodiscard]] std::unique_ptr<Executor> executor(const CudaOptions& options) override {

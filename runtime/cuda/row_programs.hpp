@@ -37,6 +37,15 @@ struct Add {
   }
 };
 
+/// On a device to two units in the last place: a division in full takes as many instructions as all the rest of a gate.
+[[nodiscard]] FABRICAST_DEVICE_CODE inline float quotient(float a, float b) {
+#ifdef __CUDA_ARCH__
+  return __fdividef(a, b);
+#else
+  return a / b;
+#endif
+}
+
 /// in = [gate | up], width columns each: out = silu(gate) · up.
 template <class Element, class Unit>
 struct SiluGate {
@@ -52,7 +61,7 @@ struct SiluGate {
       Unit result;
       for (int e = 0; e < Unit::count; ++e) {
         const float x = gate.get(e);
-        result.set(e, x / (1.0F + std::exp(-x)) * up.get(e));
+        result.set(e, quotient(x, 1.0F + std::exp(-x)) * up.get(e));
       }
       units<Unit>(out)[row * count + i] = result;
     });
@@ -113,7 +122,8 @@ struct RmsNorm {
   }
 };
 
-/// Rotates the first `heads` heads of a row in place; elements i and i + d/2 of a head turn together. turns[position][i]: cosine, sine.
+/// Rotates the first `heads` heads of a row in place; elements i and i + d/2 of a head turn together. turns[position][i]: cosine, sine, read 16
+/// bytes at a time where the row is. Rows, positions and what is in a row are fewer than 2^32: a 64-bit division costs more than the rotation.
 template <class Element, class Unit>
 struct Rotate {
   Element* qk;
@@ -123,13 +133,17 @@ struct Rotate {
   template <class Block>
   FABRICAST_DEVICE_CODE void operator()(Block& block, std::int64_t row) const {
     const std::int64_t half = head_dim / 2, count = half / Unit::count;
-    const float* const turns_of_row = turns + row % sequence_length * half * 2;
+    const auto position = static_cast<std::uint32_t>(row) % static_cast<std::uint32_t>(sequence_length);
+    const float* const turns_of_row = turns + position * half * 2;
     deal(block, heads * count, [&](std::int64_t i) {
-      const std::int64_t first = i % count * Unit::count;
-      Element* const head = qk + row * row_width + i / count * head_dim + first;
+      const auto at = static_cast<std::uint32_t>(i), of_head = static_cast<std::uint32_t>(count);
+      const std::uint32_t first = at % of_head * Unit::count;
+      Element* const head = qk + row * row_width + at / of_head * head_dim + first;
       Unit a = *units<Unit>(head), b = *units<Unit>(head + half);
+      float turn[2 * Unit::count];
+      read_turns(turns_of_row + 2 * first, turn);
       for (int e = 0; e < Unit::count; ++e) {
-        const float cosine = turns_of_row[2 * (first + e)], sine = turns_of_row[2 * (first + e) + 1];
+        const float cosine = turn[2 * e], sine = turn[2 * e + 1];
         const float x = a.get(e), y = b.get(e);
         a.set(e, x * cosine - y * sine);
         b.set(e, y * cosine + x * sine);
@@ -137,6 +151,19 @@ struct Rotate {
       *units<Unit>(head) = a;
       *units<Unit>(head + half) = b;
     });
+  }
+
+  FABRICAST_DEVICE_CODE static void read_turns(const float* from, float (&turn)[2 * Unit::count]) {
+    if constexpr (Unit::count > 1) {
+      using Four = Pack<float>;
+      for (int p = 0; p < 2 * Unit::count / Four::count; ++p) {
+        const Four four = units<Four>(from)[p];
+        for (int e = 0; e < Four::count; ++e) turn[p * Four::count + e] = four.get(e);
+      }
+    } else {
+      turn[0] = from[0];
+      turn[1] = from[1];
+    }
   }
 };
 

@@ -25,8 +25,9 @@ Seconds between(cudaEvent_t begin, cudaEvent_t end) {
 
 }  // namespace
 
-Sampler::Sampler(std::int32_t repetitions, Bytes cache)
+Sampler::Sampler(std::int32_t repetitions, Bytes cache, std::function<void()> when_busy)
     : repetitions_(repetitions),
+      when_busy_(std::move(when_busy)),
       read_(2 * cache),
       sums_(Bytes(blocks_that_read(floats_of(read_).width) * std::int64_t{sizeof(float)})),
       start_(make_event()) {
@@ -53,6 +54,7 @@ std::vector<std::vector<Seconds>> Sampler::sample(cudaStream_t stream, std::span
       if (repetition >= 0) check(cudaEventRecord(ends_[next++].get(), stream));
     }
   }
+  when_busy_();
   check(cudaStreamSynchronize(stream));
   std::vector<std::vector<Seconds>> times(works.size());
   for (std::size_t i = 0; i < needed; ++i) times[i % works.size()].push_back(between(begins_[i].get(), ends_[i].get()));

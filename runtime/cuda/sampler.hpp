@@ -15,8 +15,8 @@ namespace fabricast::runtime::cuda {
 /// back; meanwhile the host gets ahead, so that the device does not wait for launches. All samples are enqueued, then waited for.
 class Sampler {
  public:
-  /// Allocates on the current device. Throws CudaError.
-  Sampler(std::int32_t repetitions, Bytes cache);
+  /// Allocates on the current device. `when_busy` is called once in each call of `sample`, when all is handed over. Throws CudaError.
+  Sampler(std::int32_t repetitions, Bytes cache, std::function<void()> when_busy);
 
   struct Work {
     std::function<void()> enqueue;       // on the stream
@@ -38,6 +38,7 @@ class Sampler {
   void flush(cudaStream_t stream, std::int64_t times) const;
 
   std::int32_t repetitions_;
+  std::function<void()> when_busy_;
   DeviceMemory read_, sums_;
   Event start_;                          // of the last call
   std::vector<Event> begins_, ends_;     // [repetition · works + work]

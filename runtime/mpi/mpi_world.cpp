@@ -97,20 +97,18 @@ MpiWorld::MpiWorld() {
   if (provided < MPI_THREAD_SERIALIZED) throw BackendUnavailable("this MPI was built without support for threads (MPI_THREAD_SERIALIZED)");
   check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_));
   check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size_));
-  align_clocks();
+  to_common_ = compare_clocks();
 }
 
 MpiWorld::~MpiWorld() { MPI_Finalize(); }
 
-void MpiWorld::align_clocks() {
-  if (rank_ > 0) {
-    to_common_ = std::chrono::nanoseconds(answer());
-    return;
-  }
+std::chrono::nanoseconds MpiWorld::compare_clocks() const {
+  if (rank_ > 0) return std::chrono::nanoseconds(answer());
   for (int peer = 1; peer < size_; ++peer) {
     const std::int64_t ahead = ahead_of(peer);
     check_mpi(MPI_Send(&ahead, 1, MPI_INT64_T, peer, ping_tag, MPI_COMM_WORLD));
   }
+  return std::chrono::nanoseconds(0);
 }
 
 std::vector<std::vector<std::byte>> MpiWorld::all_gather(std::span<const std::byte> own) const {

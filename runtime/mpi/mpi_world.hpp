@@ -24,8 +24,10 @@ class MpiWorld {
   [[nodiscard]] std::int32_t rank() const { return rank_; }
   [[nodiscard]] std::int32_t size() const { return size_; }
 
-  /// Rank 0's steady clock minus this process's, from the quickest of many ping-pongs; the error is at most half that one's time.
+  /// Rank 0's steady clock minus this process's when they met, from the quickest of many ping-pongs; the error is at most half that one's time.
   [[nodiscard]] std::chrono::nanoseconds to_common_clock() const { return to_common_; }
+  /// The same, of now.
+  [[nodiscard]] std::chrono::nanoseconds compare_clocks() const;
 
   /// On every process: everybody's bytes, by rank.
   [[nodiscard]] std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> own) const;
@@ -34,8 +36,6 @@ class MpiWorld {
   [[noreturn]] static void abort(int exit_code);
 
  private:
-  void align_clocks();
-
   std::int32_t rank_ = 0, size_ = 1;
   std::chrono::nanoseconds to_common_{0};
 };

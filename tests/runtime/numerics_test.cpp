@@ -175,4 +175,17 @@ TEST_CASE("missing logits, and logits of another problem, are our mistake") {
   CHECK_THROWS_AS((void)check(ran), std::logic_error);
 }
 
+TEST_CASE("a check that would take hours is refused before the run, a small one is not") {
+  Job job;
+  job.gpus = 4;
+  runtime::Problem problem = problem_of(job);
+  CHECK_NOTHROW(runtime::require_checkable(problem));
+  // The guide's 64 experts of 4096 · 8192 in 32 layers, 128 sequences of 10,000 tokens: 2 · 10^16 FLOP and more on a core of 10^10 a second
+  problem.model = {32, 4096, 32, 32, 128, 51200, 0, true, true, false, hw::Precision::bf16, runtime::MoeShape{64, 2, 8192}, std::vector<bool>(32, true)};
+  problem.sequences = 128;
+  problem.sequence_length = 10000;
+  CHECK(runtime::time_of_reference(problem) > Seconds(2e6));
+  CHECK_THROWS_WITH_AS(runtime::require_checkable(problem), doctest::Contains("give --no-check"), runtime::BackendUnavailable);
+}
+
 }  // namespace fabricast::numerics_test

@@ -363,7 +363,8 @@ TEST_CASE("execute refuses what it cannot do in one line and leaves no file") {
   check_input_at_fault(on_cuda + "--traffic-ctas 8 --traffic-rate '45 GB/s'", "--traffic-ctas is for --slice");
   const Directory directory;
   check_input_at_fault(on_cuda + "--slice 3 --json " + (directory / "r.json"), "a slice is no report of the job");
-  check_input_at_fault("execute configs/experiments/ep64_tp2.json --json " + (directory / "r.json"), "GB together and this machine has");
+  check_input_at_fault("execute configs/experiments/ep64_tp2.json --no-check --json " + (directory / "r.json"), "GB together and this machine has");
+  check_input_at_fault("execute configs/experiments/ep64_tp2.json --json " + (directory / "r.json"), "give --no-check");
   check_input_at_fault("execute configs/experiments/ep64_tp2_tiny.json --set model.precision=fp8 --json " + (directory / "r.json"), "fp8");
   CHECK(fs::is_empty(directory.path()));
 }

@@ -46,6 +46,23 @@ TEST_CASE("flags come before torchrun, Open MPI, PMI, Slurm and a single process
   CHECK(resolve_launch({1, 2, {}, "elsewhere", 7}, torchrun).master_address == "elsewhere");
 }
 
+TEST_CASE("where torchrun listens on its port, ranks meet at the next one") {
+  Environment shared = torchrun;
+  shared["TORCHELASTIC_USE_AGENT_STORE"] = "True";
+  CHECK(resolve_launch({}, shared).master_port == 29501);
+  shared["TORCHELASTIC_USE_AGENT_STORE"] = "False";
+  CHECK(resolve_launch({}, shared).master_port == 29500);
+  CHECK(resolve_launch({{}, {}, {}, "n1", 7}, shared).master_port == 7);
+  CHECK(is_launch_variable("TORCHELASTIC_USE_AGENT_STORE"));
+  CHECK(!is_launch_variable(""));
+}
+
+TEST_CASE("PMI's local rank is its own variable's, else Slurm's, else the rank") {
+  CHECK(resolve_launch({}, pmi).local_rank == 5);
+  CHECK(resolve_launch({}, all_of({pmi, slurm})).local_rank == 0);
+  CHECK(resolve_launch({}, all_of({pmi, slurm, {{"MPI_LOCALRANKID", "3"}}})).local_rank == 3);
+}
+
 TEST_CASE("a set of variables that lacks one is an error that names it") {
   for (const Environment& whole : {torchrun, open_mpi, slurm}) {
     for (const auto& [name, value] : whole) {

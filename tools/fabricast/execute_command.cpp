@@ -174,6 +174,7 @@ void ExecuteCommand::refuse_cuda_options() const {
 ExitCode ExecuteCommand::execute(const std::string& path, runtime::Executor& executor) const {
   runtime::ExecuteOptions options{run_options(), {}};
   const validation::Experiment experiment = validation::load_experiment(path, common_.sets);
+  if (!no_check_) runtime::require_checkable(validation::problem_of(experiment));
   MeasuredFiles files = files_;
   files.json = common_.json;
   (void)MeasuredOutput(files);   // can they be written? Opened anew after the run: one that is interrupted leaves no half of a file
@@ -190,7 +191,7 @@ ExitCode ExecuteCommand::execute(const std::string& path, runtime::Executor& exe
 
 /// One for each rank, before so many processes find out one by one.
 void ExecuteCommand::require_gpus(std::size_t ranks) const {
-  const std::size_t gpus = runtime::open_cuda()->devices().size();
+  const auto gpus = static_cast<std::size_t>(runtime::open_cuda()->device_count());
   if (ranks <= gpus) return;
   throw UsageError("the experiment has " + std::to_string(ranks) + " ranks and this machine " + std::to_string(gpus) +
                    " GPUs: start fabricast-worker on several machines, or use --virtual-ranks or --slice RANK");

@@ -124,6 +124,7 @@ Ended run_and_read(const std::vector<std::string>& line) {
 
 std::vector<std::string> mpi_launch_line(std::int64_t ranks, const std::vector<std::string>& worker_arguments) {
   std::vector<std::string> line{"mpirun", "-n", std::to_string(ranks)};
+  line.insert(line.end(), {"--bind-to", "none"});   // a rank is several threads, and mpirun would give each of two ranks a core
   if (::geteuid() == 0) line.emplace_back("--allow-run-as-root");
   if (ranks > runtime::this_host().devices) line.emplace_back("--oversubscribe");
   line.push_back(worker_program());

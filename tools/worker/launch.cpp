@@ -17,14 +17,17 @@ struct Launcher {
   std::string name, rank, size, local_rank;
   bool local_rank_is_optional = false;
   std::string master_address, master_port;   // empty: it says none
+  std::string listens;                       // "True": the launcher itself listens on that port
 };
+
+constexpr const char* slurm_local_rank = "SLURM_LOCALID";
 
 const std::vector<Launcher>& launchers() {
   static const std::vector<Launcher> all{
-      {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", false, "MASTER_ADDR", "MASTER_PORT"},
-      {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", false, "", ""},
-      {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", true, "", ""},
-      {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", false, "", ""},
+      {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", false, "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE"},
+      {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", false, "", "", ""},
+      {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", true, "", "", ""},
+      {"Slurm", "SLURM_PROCID", "SLURM_NTASKS", slurm_local_rank, false, "", "", ""},
   };
   return all;
 }
@@ -61,17 +64,24 @@ class Reader {
     Launch launch;
     launch.rank = integer(launcher_.rank, 0);
     launch.size = integer(launcher_.size, 1);
-    const bool has_local = environment_.count(launcher_.local_rank) > 0 || !launcher_.local_rank_is_optional;
-    launch.local_rank = has_local ? integer(launcher_.local_rank, 0) : launch.rank;
+    launch.local_rank = local_rank(launch.rank);
     if (!launcher_.master_address.empty()) {
       launch.master_address = text(launcher_.master_address);
       launch.master_port = integer(launcher_.master_port, 1);
+      const auto listens = environment_.find(launcher_.listens);
+      if (listens != environment_.end() && listens->second == "True") ++launch.master_port;   // its own is taken
     }
     launch.source = launcher_.name;
     return launch;
   }
 
  private:
+  /// Who started by way of Slurm's PMI is told it by Slurm.
+  [[nodiscard]] std::int32_t local_rank(std::int32_t rank) const {
+    if (!launcher_.local_rank_is_optional || environment_.count(launcher_.local_rank) > 0) return integer(launcher_.local_rank, 0);
+    return environment_.count(slurm_local_rank) > 0 ? integer(slurm_local_rank, 0) : rank;
+  }
+
   const Launcher& launcher_;
   const Environment& environment_;
 };
@@ -115,8 +125,8 @@ Launch resolve_launch(const LaunchFlags& flags, const Environment& environment) 
 }
 
 bool is_launch_variable(const std::string& name) {
-  return std::any_of(launchers().begin(), launchers().end(), [&](const Launcher& l) {
-    return name == l.rank || name == l.size || name == l.local_rank || name == l.master_address || name == l.master_port;
+  return !name.empty() && std::any_of(launchers().begin(), launchers().end(), [&](const Launcher& l) {
+    return name == l.rank || name == l.size || name == l.local_rank || name == l.master_address || name == l.master_port || name == l.listens;
   });
 }
 

@@ -29,9 +29,10 @@ struct Launch {
 };
 
 /// The first that says anything, in this order: flags (rank and world size; local rank: else the rank), torchrun (RANK, WORLD_SIZE, LOCAL_RANK,
-/// MASTER_ADDR, MASTER_PORT), Open MPI (OMPI_COMM_WORLD_RANK, _SIZE, _LOCAL_RANK), PMI (PMI_RANK, PMI_SIZE; MPI_LOCALRANKID: else the rank),
-/// Slurm (SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID), and else a single process. Master address and port by flag hold for all. Throws
-/// LaunchError where a set is partial or a number makes no sense.
+/// MASTER_ADDR, MASTER_PORT, or the port after it where TORCHELASTIC_USE_AGENT_STORE says that torchrun itself listens there), Open MPI
+/// (OMPI_COMM_WORLD_RANK, _SIZE, _LOCAL_RANK), PMI (PMI_RANK, PMI_SIZE; MPI_LOCALRANKID or SLURM_LOCALID: else the rank), Slurm (SLURM_PROCID,
+/// SLURM_NTASKS, SLURM_LOCALID), and else a single process. Master address and port by flag hold for all. Throws LaunchError where a set is
+/// partial or a number makes no sense.
 [[nodiscard]] Launch resolve_launch(const LaunchFlags& flags, const std::map<std::string, std::string>& environment);
 
 /// Does resolve_launch look at this variable?

@@ -66,6 +66,7 @@ runtime::RunOptions run_options(const WorkerOptions& o) {
 ExitCode work(const WorkerOptions& options, const Launch& launch, const std::string& backend, runtime::Executor& executor) {
   runtime::RunOptions run = run_options(options);
   const validation::Experiment experiment = validation::load_experiment(options.experiment, options.sets);
+  if (!options.no_check) runtime::require_checkable(validation::problem_of(experiment));
   const bool writes = launch.rank == 0;
   const MeasuredFiles files = writes ? MeasuredFiles{options.json, options.trace, options.measured} : MeasuredFiles{};
   const MeasuredFiles own{{}, {}, options.rank_traces ? std::optional(fmt::format("{}.rank{}.jsonl", *options.rank_traces, launch.rank))
@@ -117,7 +118,7 @@ ExitCode guarded(std::optional<std::int32_t> rank, Body&& body) {
 
 /// Those who start processes may show each one its own GPU only; then that is number 0.
 std::int32_t device_of(const WorkerOptions& options, const Launch& launch, runtime::CudaBackend& backend) {
-  return options.device.value_or(backend.devices().size() == 1 ? 0 : launch.local_rank);
+  return options.device.value_or(backend.device_count() == 1 ? 0 : launch.local_rank);
 }
 
 std::function<void(const std::string&)> end_of_process(const Launch& launch) {
@@ -174,7 +175,6 @@ ExitCode work_on_cuda(const WorkerOptions& options, const Launch& launch, runtim
   if (options.compute_sms < 0) throw LaunchError("--compute-sms is not negative");
   if (options.microbench) require_bench_options(options);
   const runtime::AttentionKernels attention = attention_of(options);
-  prepare_cuda_environment();
   const auto backend = runtime::open_cuda();
   const std::int32_t device = device_of(options, launch, *backend);
   if (options.microbench) {
@@ -207,9 +207,6 @@ ExitCode work_on_cuda(const WorkerOptions& options, const Launch& launch, runtim
 template <class Body>
 ExitCode within_mpi(const Launch& launch, Body&& body) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);   // an mpirun that is killed takes its processes along
-  struct sigaction action{};
-  action.sa_handler = request_stop;
-  ::sigaction(SIGTERM, &action, nullptr);
   std::unique_ptr<runtime::MpiWorld> world;
   const ExitCode joined = guarded(launch.rank, [&] {
     world = std::make_unique<runtime::MpiWorld>();
@@ -228,6 +225,9 @@ ExitCode within_mpi(const Launch& launch, Body&& body) {
 }
 
 ExitCode run_mpi(const WorkerOptions& options, const Launch& launch) {
+  struct sigaction action{};
+  action.sa_handler = request_stop;
+  ::sigaction(SIGTERM, &action, nullptr);
   return within_mpi(launch, [&](const runtime::MpiWorld& world) {
     runtime::MpiExecutor executor(world, &stop_requested);
     return work(options, launch, "mpi", executor);
@@ -252,6 +252,7 @@ ExitCode run_cuda_within_mpi(const WorkerOptions&, const Launch&) {
 
 /// Over TCP where somebody says where rank 0 listens (torchrun does), else over MPI.
 ExitCode run_cuda(const WorkerOptions& options, const Launch& launch) {
+  prepare_cuda_environment();   // before an MPI that knows CUDA starts its driver
   if (launch.size == 1) return work_on_cuda(options, launch, nullptr);
   if (launch.master_address.empty()) return run_cuda_within_mpi(options, launch);
   return guarded(launch.rank, [&] {

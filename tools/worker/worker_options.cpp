@@ -58,7 +58,7 @@ std::map<std::string, std::string> launch_environment() {
   std::map<std::string, std::string> found;
   // Boost hands each variable's name to the mapper; those that say who this process is become options of the same name.
   po::options_description variables;
-  for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+  for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
                            "OMPI_COMM_WORLD_LOCAL_RANK", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "SLURM_PROCID", "SLURM_NTASKS",
                            "SLURM_LOCALID"}) {
     variables.add_options()(name, po::value<std::string>());

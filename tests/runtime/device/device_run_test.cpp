@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -107,6 +110,34 @@ void check_contains(const std::string& text, const std::string& part) {
   CHECK(text.find(part) != std::string::npos);
 }
 
+/// Of ranks 0 to 2, where rank 3 ends after the first step.
+std::vector<std::string> errors_beside_a_rank_that_stops(const std::function<void(const std::string&)>& give_up) {
+  Job job = small_job();
+  job.strategy.overlap_chunks = 2;
+  const ir::Schedule schedule = schedule_of(job);
+  const std::uint16_t port = free_port();
+  std::vector<std::string> errors(4);
+  std::atomic<int> running{4};
+  std::vector<std::jthread> threads;
+  for (std::int32_t r = 0; r < 4; ++r) {
+    threads.emplace_back([&, r] {
+      runtime::TcpRendezvous rendezvous({"127.0.0.1", port, Rank{r}, 4, Seconds(60)});
+      runtime::CudaOptions cuda = options_of(CudaMode::distributed, r);
+      cuda.rendezvous = &rendezvous;
+      if (r < 3) cuda.give_up = give_up;
+      runtime::RunOptions options = one_step();
+      options.keep_logits = false;
+      options.timed_steps = r == 3 ? 1 : 2;
+      options.stall_timeout = Seconds(0.3);
+      errors[static_cast<std::size_t>(r)] = message_of([&] { (void)runtime::cuda::DeviceRun(schedule, options, cuda).run(); });
+      --running;
+      while (running > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));   // its sockets stay open
+    });
+  }
+  threads.clear();
+  return errors;
+}
+
 }  // namespace
 
 TEST_CASE("virtual ranks: numbers, order, bytes and memory of every strategy") {
@@ -160,12 +191,33 @@ TEST_CASE("distributed: numbers, order, bytes and memory of what four ranks can 
       run_and_check(executor, named.job);
     }
   }
+  CHECK(hanging_connections() == 0);
   CHECK(things_alive() == 0);
 }
 
 TEST_CASE("distributed: a rank that leaves ends the run for the others, and is named") {
   DistributedExecutor executor(2);
   check_contains(message_of([&] { (void)executor.run(schedule_of(small_job()), one_step()); }), "rank 2");
+  CHECK(things_alive() == 0);
+}
+
+TEST_CASE("distributed: a rank that stops within a step ends the run for the others, which name it") {
+  const std::vector<std::string> errors = errors_beside_a_rank_that_stops({});
+  for (std::size_t r = 0; r < 3; ++r) check_contains(errors[r], "no op has ended for 0.3 s: rank " + std::to_string(r));
+  CHECK(hanging_aborts() == 0);
+  CHECK(things_alive() == 0);
+}
+
+TEST_CASE("distributed: where NCCL does not even come back from an abort, the process is told to end, and why") {
+  hold_aborts(true);
+  std::mutex mutex;
+  std::string said;
+  (void)errors_beside_a_rank_that_stops([&](const std::string& why) {
+    const std::lock_guard lock(mutex);
+    said = why;
+    hold_aborts(false);
+  });
+  check_contains(said, "no op has ended for 0.3 s: rank ");
   CHECK(things_alive() == 0);
 }
 
@@ -186,6 +238,17 @@ TEST_CASE("slice: every op of the rank has its time, no other rank has any, and 
     CHECK(run.logits.empty());
   }
   CHECK(things_alive() == 0);
+}
+
+TEST_CASE("the clock is the median of what it was in timed steps, and the driver is named") {
+  runtime::RunOptions options = one_step();
+  options.warm_up_steps = 2;
+  options.timed_steps = 3;
+  Executor executor(options_of(CudaMode::virtual_ranks));
+  const double before = executor.run(schedule_of(small_job()), options).machine.clock_mhz;
+  const runtime::Machine machine = executor.run(schedule_of(small_job()), options).machine;
+  CHECK(machine.clock_mhz == before - 30);   // a sample each step, 10 MHz less each
+  CHECK(machine.driver == "580.65.06");
 }
 
 TEST_CASE("what cannot run says so in one line, and leaves nothing behind") {

@@ -79,12 +79,19 @@ bool run_one() {
   return false;
 }
 
-cudaError_t status() { return device().is_broken ? cudaErrorIllegalAddress : cudaSuccess; }
+thread_local cudaError_t last_error = cudaSuccess;
+
+/// What a call returns. Any other than success stays the thread's last error until it is fetched, "not ready" too.
+cudaError_t told(cudaError_t status) {
+  if (status != cudaSuccess) last_error = status;
+  return status;
+}
+cudaError_t broken() { return told(cudaErrorIllegalAddress); }
 
 template <class Body>
 cudaError_t locked(Body body) {
   const std::lock_guard lock(device().mutex);
-  if (device().is_broken) return status();
+  if (device().is_broken) return broken();
   body();
   return cudaSuccess;
 }
@@ -96,18 +103,18 @@ cudaError_t wait_until(IsDone is_done) {
   while (Clock::now() - begin < std::chrono::seconds(120)) {
     {
       const std::lock_guard lock(device().mutex);
-      if (device().is_broken) return status();
+      if (device().is_broken) return broken();
       if (is_done()) return cudaSuccess;
       if (run_one()) continue;
     }
     std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
-  return cudaErrorLaunchTimeout;
+  return told(cudaErrorLaunchTimeout);
 }
 
 cudaError_t allocate(void** place, std::size_t size) {
   const std::lock_guard lock(device().mutex);
-  if (size > device().free) return cudaErrorMemoryAllocation;
+  if (size > device().free) return told(cudaErrorMemoryAllocation);
   *place = std::aligned_alloc(256, (size + 255) / 256 * 256);
   std::memset(*place, 0xA5, std::min(size, std::size_t{1} << 20));   // of workspaces, 32 MiB each, nobody reads
   device().memory[*place] = size;
@@ -119,7 +126,7 @@ cudaError_t release(void* place) {
   const std::lock_guard lock(device().mutex);
   while (run_one()) {}
   const auto found = device().memory.find(place);
-  if (found == device().memory.end()) return cudaErrorInvalidValue;
+  if (found == device().memory.end()) return told(cudaErrorInvalidValue);
   device().free += found->second;
   device().memory.erase(found);
   std::free(place);
@@ -147,6 +154,7 @@ std::size_t things_alive() { return device().memory.size() + device().streams.si
 void set_broken(bool is_broken) {
   const std::lock_guard lock(device().mutex);
   device().is_broken = is_broken;
+  last_error = cudaSuccess;   // another device, so to speak
 }
 
 }  // namespace fabricast::tests
@@ -158,9 +166,21 @@ extern "C" {
 cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 cudaError_t cudaDriverGetVersion(int* version) { return *version = 13000, cudaSuccess; }
-cudaError_t cudaGetLastError() { return t::status(); }
-const char* cudaGetErrorString(cudaError_t e) { return e == cudaErrorMemoryAllocation ? "out of memory" : "an illegal memory access was encountered"; }
-const char* cudaGetErrorName(cudaError_t e) { return e == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaErrorIllegalAddress"; }
+cudaError_t cudaGetLastError() { return t::device().is_broken ? cudaErrorIllegalAddress : std::exchange(t::last_error, cudaSuccess); }
+const char* cudaGetErrorString(cudaError_t e) {
+  switch (e) {
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorNotReady: return "device not ready";
+    default: return "an illegal memory access was encountered";
+  }
+}
+const char* cudaGetErrorName(cudaError_t e) {
+  switch (e) {
+    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+    case cudaErrorNotReady: return "cudaErrorNotReady";
+    default: return "cudaErrorIllegalAddress";
+  }
+}
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) { return *least = 0, *greatest = -5, cudaSuccess; }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) { return *value = 1000000, cudaSuccess; }
 cudaError_t cudaDeviceGetPCIBusId(char* id, int length, int) { return std::strncpy(id, "0000:00:00.0", static_cast<std::size_t>(length)), cudaSuccess; }
@@ -231,9 +251,9 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   const std::lock_guard lock(t::device().mutex);
-  if (t::device().is_broken) return t::status();
+  if (t::device().is_broken) return t::broken();
   if (!event->last->is_reached) (void)t::run_one();
-  return event->last->is_reached ? cudaSuccess : cudaErrorNotReady;
+  return t::told(event->last->is_reached ? cudaSuccess : cudaErrorNotReady);
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return t::wait_until([&] { return event->last->is_reached; });

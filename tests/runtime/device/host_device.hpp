@@ -27,6 +27,15 @@ std::size_t set_free_memory(std::size_t bytes);
 /// Allocated and not freed, streams and events included.
 [[nodiscard]] std::size_t things_alive();
 
+/// How often one communicator was aborted while others of its rank had something under way, which on a GPU may never come back.
+[[nodiscard]] std::size_t hanging_aborts();
+
+/// How often a communicator first reached a peer while others of its rank had something under way, which on a GPU may never come back.
+[[nodiscard]] std::size_t hanging_connections();
+
+/// From now on no abort comes back, until `false`.
+void hold_aborts(bool are_held);
+
 /// From now on everything fails with cudaErrorIllegalAddress, as after a kernel that went astray. Until `false`.
 void set_broken(bool is_broken);
 

@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -126,13 +129,17 @@ struct Meeting {
 struct World {
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<Meeting>> meetings;   // by id
+  std::set<ncclComm_t> communicators;
   int ids = 0;
+  std::size_t hanging_aborts = 0, hanging_connections = 0;
 };
 
 World& world() {
   static World the_world;
   return the_world;
 }
+
+void end_all(const std::vector<ncclComm_t>& together);
 
 /// Calls between ncclGroupStart and ncclGroupEnd: all come at once, and end when all have.
 struct Group {
@@ -141,8 +148,10 @@ struct Group {
   std::vector<std::function<void()>> arrivals;
   std::vector<std::function<bool()>> ready;
   std::vector<std::function<void()>> ends;
+  std::vector<ncclComm_t> aborted;
 
   void close() {
+    end_all(aborted);
     if (stream && !arrivals.empty()) {
       enqueue(stream, [all = std::move(arrivals)] {
         for (const auto& arrive : all) arrive();
@@ -170,12 +179,43 @@ thread_local Group group;
 struct ncclComm {
   std::shared_ptr<Meeting> meeting;
   int members, member;
+  std::thread::id owner = std::this_thread::get_id();          // each rank is a thread
   std::size_t calls = 0;
+  std::set<int> connected = {};                                // peers, and every_member
+  std::shared_ptr<std::atomic<int>> under_way = std::make_shared<std::atomic<int>>(0);
 };
 
 namespace {
 
+std::atomic<bool> aborts_are_held{false};
+constexpr int every_member = -1;
+
+/// Has another communicator of the same rank something under way?
+bool others_under_way(ncclComm_t comm) {
+  const auto& all = world().communicators;
+  return std::any_of(all.begin(), all.end(), [&](ncclComm_t o) { return o != comm && o->owner == comm->owner && *o->under_way > 0; });
+}
+
+/// NCCL connects peers when they are first used: it allocates memory, for which CUDA may wait for the whole device, and waits for them.
+void connect(ncclComm_t comm, int peer) {
+  const std::lock_guard lock(world().mutex);
+  if (comm->connected.insert(peer).second && others_under_way(comm)) ++world().hanging_connections;
+}
+
+/// Each frees memory, for which CUDA waits for the whole device: for ever, where another communicator of the rank has something under way.
+void end_all(const std::vector<ncclComm_t>& together) {
+  while (aborts_are_held && !together.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const std::lock_guard lock(world().mutex);
+  for (const ncclComm_t comm : together) comm->meeting->has_aborted[static_cast<std::size_t>(comm->member)] = true;
+  for (const ncclComm_t comm : together) world().communicators.erase(comm);
+  for (const ncclComm_t comm : together) {
+    world().hanging_aborts += others_under_way(comm) ? 1 : 0;
+    delete comm;
+  }
+}
+
 ncclResult_t call(Kind kind, const void* in, void* out, std::size_t count, ncclDataType_t type, int root, ncclComm_t comm, cudaStream_t stream) {
+  connect(comm, every_member);
   std::shared_ptr<Collective> shared;
   {
     const std::lock_guard lock(world().mutex);
@@ -193,14 +233,17 @@ ncclResult_t call(Kind kind, const void* in, void* out, std::size_t count, ncclD
   const int self = comm->member;
   group.arrivals.push_back([=] { shared->members[member] = {static_cast<const char*>(in), static_cast<char*>(out), true}; });
   group.ready.push_back([=] { return meeting->aborted(self) || shared->is_done || (!meeting->any_aborted() && shared->all_here()); });
-  group.ends.push_back([=] {
+  ++*comm->under_way;
+  group.ends.push_back([=, under_way = comm->under_way] {
     if (!shared->is_done && !meeting->aborted(self)) shared->run();
+    --*under_way;
   });
   if (group.depth == 0) group.close();
   return ncclSuccess;
 }
 
 ncclResult_t post(bool sends, const void* from, void* to, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm, cudaStream_t stream) {
+  connect(comm, peer);
   const auto message = std::make_shared<Message>(Message{static_cast<const char*>(from), static_cast<char*>(to), count * width_of(type)});
   const std::pair<int, int> pair = sends ? std::pair(comm->member, peer) : std::pair(peer, comm->member);
   group.stream = stream;
@@ -209,11 +252,17 @@ ncclResult_t post(bool sends, const void* from, void* to, std::size_t count, ncc
     meeting->match(pair);
   });
   group.ready.push_back([=, meeting = comm->meeting, self = comm->member] { return message->is_done || meeting->aborted(self); });
+  ++*comm->under_way;
+  group.ends.push_back([under_way = comm->under_way] { --*under_way; });
   if (group.depth == 0) group.close();
   return ncclSuccess;
 }
 
 }  // namespace
+
+std::size_t fabricast::tests::hanging_aborts() { return world().hanging_aborts; }
+std::size_t fabricast::tests::hanging_connections() { return world().hanging_connections; }
+void fabricast::tests::hold_aborts(bool are_held) { aborts_are_held = are_held; }
 
 extern "C" {
 
@@ -231,11 +280,12 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int members, ncclUniqueId 
   auto& meeting = world().meetings[std::string(id.internal, sizeof id.internal)];
   if (!meeting) meeting = std::make_shared<Meeting>(members);
   *comm = new ncclComm{meeting, members, member};
+  world().communicators.insert(*comm);
   return ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
-  comm->meeting->has_aborted[static_cast<std::size_t>(comm->member)] = true;
-  return delete comm, ncclSuccess;
+  if (group.depth > 0) return group.aborted.push_back(comm), ncclSuccess;
+  return end_all({comm}), ncclSuccess;
 }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* error) { return *error = ncclSuccess, ncclSuccess; }
 ncclResult_t ncclGroupStart() { return ++group.depth, ncclSuccess; }

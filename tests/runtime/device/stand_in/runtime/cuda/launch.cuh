@@ -19,6 +19,7 @@ void launch_rows(const Program& program, std::int64_t rows, int threads, StreamH
       program(block, std::int64_t{row});
     }
   });
+  check(cudaGetLastError());
 }
 
 }  // namespace fabricast::runtime::cuda
