@@ -32,7 +32,7 @@ const std::vector<CommandEntry>& commands() {
       {"bench-collective", "Forecast one collective alone, over a range of sizes", make_bench_collective_command},
       {"calibrate", "Fit a profile of the hardware to measurements", make_calibrate_command},
       {"validate", "Hold predictions against measured or published times, or a forecast against a measured step", make_validate_command},
-      {"import", "Turn what other tools wrote into measurements or a cluster", make_import_command},
+      {"import", "Turn what other tools wrote into measurements, a cluster or a model", make_import_command},
       {"audit", "Judge a published table of claims by what the model says", make_audit_command},
       {"check", "Hold predictions against a committed baseline, for CI", make_check_command},
       {"execute", "Run an experiment's schedule for real, measure it and check its numbers", make_execute_command},
