@@ -1,44 +1,24 @@
 // `fabricast audit` and `fabricast check` as other programs see them: exit codes and files.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 
 #include "tests/temporary_folder.hpp"
+#include "tests/tools/run_fabricast.hpp"
 
 namespace fabricast::audit_check_test {
 
 namespace fs = std::filesystem;
+using fabricast::tests::Ran;
+using fabricast::tests::run_fabricast;
 using fabricast::tests::TemporaryFolder;
+using fabricast::tests::text_of;
 
 namespace {
 
 const std::string experiment = FABRICAST_SOURCE_DIR "/configs/experiments/mixtral_8x7b_ep8.json";
-
-std::string read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-struct Ran {
-  int code;
-  std::string out, err;
-};
-
-/// `environment`: assignments before the command.
-Ran run_fabricast(const std::string& arguments, const std::string& environment = "") {
-  const TemporaryFolder folder("audit_check_streams");
-  const std::string out = (folder.path() / "out").string(), err = (folder.path() / "err").string();
-  const int status = std::system((environment + " '" FABRICAST_BINARY "' " + arguments + " >'" + out + "' 2>'" + err + "'").c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(out), read(err)};
-}
 
 std::string claims(double tokens_per_second) {
   return R"({ "name": "c", "source": "s", "cases": { "a": { "experiment": ")" + experiment + R"(" } },
@@ -61,8 +41,8 @@ TEST_CASE("audit answers no, exit 1, where a claim is refuted, the claim's value
   CHECK(refuted.code == 1);
   CHECK(refuted.err.empty());
   CHECK(refuted.out.find("does not hold") != std::string::npos);
-  CHECK(read(folder.path() / "a.md").find("| s | ") != std::string::npos);
-  const auto claim = nlohmann::json::parse(read(json)).at("claims").at(0);
+  CHECK(text_of(folder.path() / "a.md").find("| s | ") != std::string::npos);
+  const auto claim = nlohmann::json::parse(text_of(json)).at("claims").at(0);
   CHECK(claim.at("verdict") == "does_not_hold");
   const Ran held = run_fabricast("audit --json - " + folder.write("c.json", claims(claim.at("model"))).string());
   CHECK(held.code == 0);
@@ -75,16 +55,16 @@ TEST_CASE("check passes after --update, and fails with the op named when its cos
   const std::string file = folder.write("b.json", baseline()).string(), junit = (folder.path() / "j.xml").string();
   CHECK(run_fabricast("check " + file + " -q").code == 1);  // 0 tokens/s
   CHECK(run_fabricast("check " + file + " -q --update").code == 0);
-  const std::string updated = read(file);
+  const std::string updated = text_of(file);
   CHECK(run_fabricast("check " + file + " -q --update").code == 0);
-  CHECK(read(file) == updated);
+  CHECK(text_of(file) == updated);
   CHECK(run_fabricast("check " + file).code == 0);
   const Ran slowed = run_fabricast("check " + file + " --set cluster.gpu.attention.sustained=0.4 --junit " + junit);
   CHECK(slowed.code == 1);
   CHECK(slowed.out.find("attention (computation) +") != std::string::npos);
   CHECK(slowed.out.find("expert_gate_up") == std::string::npos);
-  CHECK(read(junit).find("<failure") != std::string::npos);
-  CHECK(read(file) == updated);
+  CHECK(text_of(junit).find("<failure") != std::string::npos);
+  CHECK(text_of(file) == updated);
 }
 
 TEST_CASE("check --against holds predictions to another revision's reports, and appends to the step summary of a CI job") {
@@ -97,7 +77,7 @@ TEST_CASE("check --against holds predictions to another revision's reports, and 
   const Ran slowed = run_fabricast("check " + file + " -q --against " + base + " --set cluster.gpu.attention.sustained=0.4",
                                    "GITHUB_STEP_SUMMARY='" + step_summary + "'");
   CHECK(slowed.code == 1);
-  CHECK(read(step_summary).find("before\n### Predicted performance: 1 of 1 metrics regressed") == 0);
+  CHECK(text_of(step_summary).find("before\n### Predicted performance: 1 of 1 metrics regressed") == 0);
   fs::remove(base + "/mixtral_8x7b_ep8.json");
   const Ran fresh = run_fabricast("check " + file + " --against " + base);
   CHECK(fresh.code == 0);

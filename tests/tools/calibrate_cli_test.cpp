@@ -1,45 +1,26 @@
 // `fabricast calibrate`, `validate` and `import` as other programs see them: from a table of times to a forecast with error bars.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "tests/temporary_folder.hpp"
+#include "tests/tools/run_fabricast.hpp"
 
 namespace fabricast::calibrate_cli_test {
 
 namespace fs = std::filesystem;
+using fabricast::tests::Ran;
+using fabricast::tests::run_fabricast;
 using fabricast::tests::TemporaryFolder;
+using fabricast::tests::text_of;
 
 namespace {
 
 const std::string configs = FABRICAST_SOURCE_DIR "/configs/", published = FABRICAST_SOURCE_DIR "/validation/published/";
-
-std::string read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-struct Ran {
-  int code;
-  std::string out, err;
-};
-
-Ran run_fabricast(const std::string& arguments) {
-  const TemporaryFolder folder("calibrate_streams");
-  const std::string out = (folder.path() / "out").string(), err = (folder.path() / "err").string();
-  const int status = std::system(("'" FABRICAST_BINARY "' " + arguments + " >'" + out + "' 2>'" + err + "'").c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(out), read(err)};
-}
 
 void check_input_at_fault(const std::string& arguments, const std::string& part) {
   CAPTURE(arguments);
@@ -52,9 +33,9 @@ void check_input_at_fault(const std::string& arguments, const std::string& part)
 
 /// h100_1x8 with another library than the profile that a fit starts from.
 nlohmann::json other_cluster() {
-  nlohmann::json cluster = nlohmann::json::parse(read(configs + "clusters/h100_1x8.json"));
+  nlohmann::json cluster = nlohmann::json::parse(text_of(configs + "clusters/h100_1x8.json"));
   cluster["gpu"] = configs + "gpus/h100_sxm_80gb.json";
-  cluster["collectives"] = nlohmann::json::parse(read(configs + "calibration/nccl_h100.json"));
+  cluster["collectives"] = nlohmann::json::parse(text_of(configs + "calibration/nccl_h100.json"));
   auto& kernels = cluster["collectives"]["kernels"];
   kernels["nvls"]["nvlink_share"] = 0.5;
   for (const char* mode : {"simple", "nvls", "nvls_tree"}) kernels[mode]["call"] = "20 us";
@@ -111,7 +92,7 @@ TEST_CASE("a profile fitted to a table is one that an experiment can name, and i
   const Ran fit = run_fabricast("calibrate " + published + "gemm.csv --system h100_sxm --base " + configs + "gpus/h100_sxm_80gb.json --out " + profile);
   CHECK(fit.code == 0);
   CHECK(fit.out.find("gemm bf16") != std::string::npos);
-  const auto document = nlohmann::json::parse(read(profile));
+  const auto document = nlohmann::json::parse(text_of(profile));
   CHECK(document.at("calibration").at("provenance").at("command").get<std::string>().find("--system h100_sxm") != std::string::npos);
   const Ran forecast = run_fabricast("simulate " + configs + "experiments/mixtral_8x7b_ep8.json --set cluster.gpu=" + profile + " --json -");
   REQUIRE(forecast.code == 0);
@@ -132,12 +113,12 @@ TEST_CASE("what nccl-tests printed becomes a library's profile that a cluster ca
   const Ran fit = run_fabricast("calibrate " + json + " --cluster " + configs + "clusters/h100_1x8.json --collectives " + profile);
   REQUIRE_MESSAGE(fit.code == 0, fit.err);
   CHECK(fit.out.find("all_reduce") != std::string::npos);
-  const auto document = nlohmann::json::parse(read(profile));
+  const auto document = nlohmann::json::parse(text_of(profile));
   const auto& kind = document.at("calibration").at("kinds").at(0);
   CHECK(kind.at("kind") == "all_reduce");
   CHECK(kind.at("domain").at("bytes") == nlohmann::json({8192.0, 268435456.0}));
   CHECK(document.at("source").get<std::string>().find("16 rows") != std::string::npos);
-  nlohmann::json cluster = nlohmann::json::parse(read(configs + "clusters/h100_1x8.json"));
+  nlohmann::json cluster = nlohmann::json::parse(text_of(configs + "clusters/h100_1x8.json"));
   cluster["gpu"] = configs + "gpus/h100_sxm_80gb.json";
   cluster["collectives"] = profile;
   const std::vector<double> again = seconds_on(folder.write("fitted.json", cluster.dump()).string());
@@ -151,7 +132,7 @@ TEST_CASE("a host's measurements become a cluster of its ranks that an experimen
   const std::string measured = folder.write("m.json", host_measurements().dump()).string(), profile = (folder.path() / "host.json").string();
   const Ran fit = run_fabricast("calibrate " + measured + " --base host --out " + profile);
   REQUIRE_MESSAGE(fit.code == 0, fit.err);
-  const auto cluster = nlohmann::json::parse(read(profile));
+  const auto cluster = nlohmann::json::parse(text_of(profile));
   CHECK(cluster.at("node").at("gpus") == 2);
   CHECK(cluster.at("gpu").at("calibration").at("provenance").at("machine") == "made_up: a CPU");
   CHECK(cluster.at("collectives").at("base_latency").at("all_reduce").get<std::string>().substr(0, 2) == "25");
@@ -181,7 +162,7 @@ TEST_CASE("a pass as slow as those of a busy host is written with its digits") {
   const std::string profile = (folder.path() / "host.json").string();
   const Ran fit = run_fabricast("calibrate " + folder.write("m.json", measured.dump()).string() + " --base host --out " + profile);
   REQUIRE_MESSAGE(fit.code == 0, fit.err);
-  const double share = nlohmann::json::parse(read(profile)).at("gpu").at("pass").at("rms_norm");
+  const double share = nlohmann::json::parse(text_of(profile)).at("gpu").at("pass").at("rms_norm");
   CHECK(share == doctest::Approx(1.2e-4).epsilon(0.03));
   const Ran forecast = run_fabricast("simulate " + configs + "experiments/ep4_tp2_tiny.json --set cluster=" + profile +
                                      " --set strategy.expert=1 --set model.precision=fp32 --quiet");
@@ -193,8 +174,8 @@ TEST_CASE("this machine is measured, and what was measured is kept") {
   const std::string profile = (folder.path() / "host.json").string(), kept = (folder.path() / "kept.json").string();
   const Ran ran = run_fabricast("calibrate --measure host --ranks 2 --repetitions 1 --keep " + kept + " --out " + profile);
   REQUIRE_MESSAGE(ran.code == 0, ran.err);
-  CHECK(nlohmann::json::parse(read(kept)).at("kernels").size() > 60);
-  CHECK(nlohmann::json::parse(read(profile)).at("node").at("gpus") == 2);
+  CHECK(nlohmann::json::parse(text_of(kept)).at("kernels").size() > 60);
+  CHECK(nlohmann::json::parse(text_of(profile)).at("node").at("gpus") == 2);
 }
 
 TEST_CASE("one command measures, fits, forecasts and compares on this machine, op by op") {
@@ -202,9 +183,9 @@ TEST_CASE("one command measures, fits, forecasts and compares on this machine, o
   const std::string at = folder.path().string(), out = at + "/out";
   const std::string command = "FABRICAST='" FABRICAST_BINARY "' KEEP=" + at + " STEPS=2 REPETITIONS=1 " FABRICAST_SOURCE_DIR "/tools/compare_on_host " + configs +
                               "experiments/ep4_tp2_tiny.json >" + out + " 2>&1";
-  REQUIRE_MESSAGE(std::system(command.c_str()) == 0, read(out));
-  CHECK(read(out).find("against its measured step (host)") != std::string::npos);
-  const auto comparison = nlohmann::json::parse(read(at + "/ep4_tp2_tiny.comparison.json"));
+  REQUIRE_MESSAGE(std::system(command.c_str()) == 0, text_of(out));
+  CHECK(text_of(out).find("against its measured step (host)") != std::string::npos);
+  const auto comparison = nlohmann::json::parse(text_of(at + "/ep4_tp2_tiny.comparison.json"));
   CHECK(comparison.at("measured_step_seconds") > 0);
   CHECK(comparison.at("predicted_step_seconds") > 0);
 }
@@ -215,7 +196,7 @@ TEST_CASE("validate judges the committed set, as table, JSON and CSV") {
   const Ran table = run_fabricast("validate " + published + options + " --csv " + csv);
   CHECK(table.code == 0);
   CHECK(table.out.find("h100_sxm  gemm bf16") != std::string::npos);
-  const std::string rows = read(csv);
+  const std::string rows = text_of(csv);
   CHECK(std::count(rows.begin(), rows.end(), '\n') == 81);   // a header, and 40 rows of two systems
   const Ran json = run_fabricast("validate " + published + options + " --json -");
   CHECK(nlohmann::json::parse(json.out).at("summary").size() == 2);

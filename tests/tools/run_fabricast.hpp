@@ -25,12 +25,12 @@ struct Ran {
   std::string out, err;
 };
 
-/// In the source directory. The shell reads `arguments`.
-inline Ran run_fabricast(const std::string& arguments) {
+/// In the source directory. The shell reads `arguments`; `environment`: assignments before the command.
+inline Ran run_fabricast(const std::string& arguments, const std::string& environment = "") {
   const TemporaryFolder folder("run_streams");
   const std::string out = (folder.path() / "out").string(), err = (folder.path() / "err").string();
   const int status =
-      std::system(("cd '" FABRICAST_SOURCE_DIR "' && '" FABRICAST_BINARY "' " + arguments + " >'" + out + "' 2>'" + err + "'").c_str());
+      std::system(("cd '" FABRICAST_SOURCE_DIR "' && " + environment + " '" FABRICAST_BINARY "' " + arguments + " >'" + out + "' 2>'" + err + "'").c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(out), text_of(err)};
 }
 
